@@ -1,0 +1,1 @@
+"""qsmbench: a reproducible benchmark platform for Quantitative Susceptibility Mapping."""

@@ -1,0 +1,1 @@
+"""The types and conventions that everything else shares."""

@@ -1,0 +1,88 @@
+"""What every reconstruction method is: a frozen set of parameters that maps a scan to chi.
+
+A method is a frozen dataclass derived from `Method`; its fields, made by `parameter`, are its parameters with the
+papers' defaults. Calling it with a `Scan` gives chi in ppm, float32, zero outside the mask, on the scan's device. The
+masking, the type and the check of the result live here, the inversion in the method's own file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.scan import Scan
+
+
+class ReconstructionError(RuntimeError):
+    """A method could not reconstruct this scan (it diverged, say); recorded as a failure, never dropped."""
+
+
+def parameter(
+    default: Any,
+    doc: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a method's parameter: its default, one sentence on it with unit and source, and its bounds."""
+    bounds = {"above": above, "at_least": at_least, "below": below, "at_most": at_most, "choices": choices}
+    return field(default=default, metadata={"doc": doc, **{k: v for k, v in bounds.items() if v is not None}})
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A reconstruction method with its parameters set.
+
+    Raises:
+        InputError: on construction, for a parameter outside its bounds.
+    """
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            _check_bounds(f.name, getattr(self, f.name), f.metadata)
+
+    def __call__(self, scan: Scan) -> torch.Tensor:
+        """Reconstruct chi (x, y, z), float32, ppm, zero outside the mask.
+
+        Raises:
+            InputError: the scan lacks something that the method needs.
+            ReconstructionError: the result is not finite.
+        """
+        with torch.no_grad():
+            chi = torch.where(scan.mask, self.invert(scan), 0.0).to(torch.float32)
+        n_bad = int((~torch.isfinite(chi)).sum())
+        if n_bad:
+            raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
+        return chi
+
+    @abstractmethod
+    def invert(self, scan: Scan) -> torch.Tensor:
+        """Return chi (x, y, z) in ppm; what lies outside the mask does not matter."""
+
+
+def _check_bounds(name: str, value: Any, bounds: Any) -> None:
+    if "choices" in bounds:
+        if value not in bounds["choices"]:
+            raise InputError(f"option {name} must be one of {', '.join(bounds['choices'])}, got {value}")
+        return
+    if value is None:
+        return
+    texts = {"above": "> ", "at_least": ">= ", "below": "< ", "at_most": "<= "}
+    tests = {
+        "above": lambda v, b: v > b,
+        "at_least": lambda v, b: v >= b,
+        "below": lambda v, b: v < b,
+        "at_most": lambda v, b: v <= b,
+    }
+    # A NaN fails every comparison, so it is refused wherever there is a bound.
+    failed = [key for key in tests if key in bounds and not tests[key](value, bounds[key])]
+    if failed:
+        wanted = " and ".join(texts[key] + f"{bounds[key]:g}" for key in tests if key in bounds)
+        raise InputError(f"option {name} must be {wanted}, got {value}")

@@ -1,0 +1,1 @@
+"""Dipole physics and Fourier helpers; no file access."""

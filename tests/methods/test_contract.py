@@ -1,0 +1,118 @@
+"""What every registered method must do, on a non-cubic, anisotropic, oblique grid."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Scan
+from qsmbench.methods.registry import METHODS, build
+
+
+@pytest.fixture(params=METHODS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def method(name, weights_for):
+    return build(name, quick_options(name), weights_for(name))
+
+
+def quick_options(name):
+    """Fewer iterations where a method has many: the contract is about form, not quality."""
+    return {}
+
+
+def test_result_has_the_scans_form(method, small_scan):
+    chi = method(small_scan)
+    assert chi.shape == small_scan.grid.shape
+    assert chi.dtype == torch.float32
+    assert bool(torch.isfinite(chi).all())
+    assert bool((chi[~small_scan.mask] == 0).all())
+    assert float(chi.abs().max()) > 0
+
+
+def test_same_scan_same_bits(method, small_scan):
+    assert torch.equal(method(small_scan), method(small_scan))
+
+
+def test_the_scan_is_left_as_it_was(method, small_scan):
+    before = small_scan.local_field.clone(), small_scan.mask.clone()
+    method(small_scan)
+    assert torch.equal(small_scan.local_field, before[0])
+    assert torch.equal(small_scan.mask, before[1])
+
+
+def test_values_outside_the_mask_do_not_matter(method, small_scan):
+    dirty = torch.where(small_scan.mask, small_scan.local_field, torch.tensor(1e3))
+    torch.testing.assert_close(method(replace(small_scan, local_field=dirty)), method(small_scan), rtol=0, atol=0)
+
+
+def test_works_with_nothing_but_field_and_mask(method, small_scan):
+    bare = Scan(local_field=small_scan.local_field, mask=small_scan.mask, grid=small_scan.grid)
+    assert bool(torch.isfinite(method(bare)).all())
+
+
+def test_linear_where_it_claims_to_be(name, method, small_scan):
+    if not METHODS[name].linear:
+        pytest.skip(f"{name} does not claim to be linear")
+    rng = np.random.default_rng(0)
+    a = small_scan.local_field
+    b = torch.from_numpy(rng.normal(scale=0.02, size=a.shape).astype(np.float32))
+    left = method(replace(small_scan, local_field=2 * a - 3 * b))
+    right = 2 * method(small_scan) - 3 * method(replace(small_scan, local_field=b))
+    torch.testing.assert_close(left, right, rtol=0, atol=2e-6 * float(right.abs().max()))
+
+
+def test_unknown_option_is_refused_with_the_nearest_known_one(name, weights_for):
+    options = list(METHODS[name].options)
+    typo = options[0] + "x"
+    with pytest.raises(InputError, match=f"did you mean '{options[0]}'"):
+        build(name, {typo: 1}, weights_for(name))
+
+
+def test_every_option_takes_its_default_as_text(name, weights_for):
+    given = {key: str(value) for key, value in METHODS[name].options.items() if value is not None}
+    assert build(name, given, weights_for(name)) == build(name, {}, weights_for(name))
+
+
+def test_axes_can_be_permuted(name, method, small_scan):
+    """The same scan stored in another voxel order gives the same chi (networks learn one B0 axis: they are exempt)."""
+    if METHODS[name].needs_weights:
+        pytest.skip(f"{name} is a network trained in one voxel order")
+    axes = (2, 0, 1)
+    turned = Scan(
+        local_field=small_scan.local_field.permute(axes).contiguous(),
+        mask=small_scan.mask.permute(axes).contiguous(),
+        grid=small_scan.grid.permuted(axes),
+        magnitude=small_scan.magnitude.permute(axes).contiguous(),
+        field_noise=small_scan.field_noise.permute(axes).contiguous(),
+        b0=small_scan.b0,
+        echo_times=small_scan.echo_times,
+    )
+    expected = method(small_scan).permute(axes)
+    torch.testing.assert_close(method(turned), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
+
+
+def test_unknown_method_names_the_nearest():
+    with pytest.raises(InputError, match=r"unknown method 'tdk' \(did you mean 'tkd'\?\)"):
+        build("tdk")
+
+
+def test_out_of_bounds_and_wrong_type_are_refused():
+    with pytest.raises(InputError, match="option threshold must be > 0 and < 1, got 2"):
+        build("tkd", {"threshold": "2"})
+    with pytest.raises(InputError, match="method tkd, option threshold"):
+        build("tkd", {"threshold": "many"})
+    with pytest.raises(InputError, match="must be one of sign, zero"):
+        build("tkd", {"fill": "none"})
+
+
+def test_weights_are_asked_of_networks_only(tmp_path):
+    with pytest.raises(InputError, match="takes no --weights"):
+        build("tkd", {}, tmp_path / "w.pt")
+    assert Grid((4, 4, 4), (1, 1, 1)).b0_dir == (0, 0, 1)
