@@ -13,7 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from qsmbench.core.errors import InputError
 from qsmbench.methods.contract import Method
 from qsmbench.methods.l2 import L2
+from qsmbench.methods.medi import MEDI
+from qsmbench.methods.rts import RTS
 from qsmbench.methods.tkd import TKD
+from qsmbench.methods.tv import TV
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ METHODS: dict[str, Entry] = {
     for entry in (
         Entry("tkd", "TKD", TKD, "10.1002/mrm.22135", linear=True),
         Entry("l2", "L2", L2, "10.1002/mrm.25029", linear=True),
+        Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
+        Entry("tv", "TV", TV, "10.1002/mrm.25029"),
+        Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
     )
 }
 
