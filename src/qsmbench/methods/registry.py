@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
 from qsmbench.methods.contract import Method
+from qsmbench.methods.ilsqr import ILSQR
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.medi import MEDI
 from qsmbench.methods.rts import RTS
@@ -55,6 +56,7 @@ METHODS: dict[str, Entry] = {
     for entry in (
         Entry("tkd", "TKD", TKD, "10.1002/mrm.22135", linear=True),
         Entry("l2", "L2", L2, "10.1002/mrm.25029", linear=True),
+        Entry("ilsqr", "iLSQR", ILSQR, "10.1016/j.neuroimage.2014.12.043"),
         Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
         Entry("tv", "TV", TV, "10.1002/mrm.25029"),
         Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
