@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from qsmbench.core.errors import InputError
 from qsmbench.methods.contract import Method
 from qsmbench.methods.l2 import L2
+from qsmbench.methods.meta_qsm import MetaQSMReconstruction
 from qsmbench.methods.tkd import TKD
 
 
@@ -52,6 +53,7 @@ METHODS: dict[str, Entry] = {
     for entry in (
         Entry("tkd", "TKD", TKD, "10.1002/mrm.22135", linear=True),
         Entry("l2", "L2", L2, "10.1002/mrm.25029", linear=True),
+        Entry("meta-qsm", "Meta-QSM", MetaQSMReconstruction, "10.48550/arXiv.1908.00206", wants_gpu=True),
     )
 }
 

@@ -1,0 +1,36 @@
+# Step 3: networks, each trained on its set.
+WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
+RECORD = f"{RESULTS}/networks/{{network}}.csv"
+
+
+def network_spec(wildcards):
+    return CONFIG.networks[wildcards.network].model_dump_json()
+
+
+def training_set(wildcards):
+    return CONFIG.networks[wildcards.network].train_set
+
+
+rule train:
+    input:
+        lambda wildcards: set_files(training_set(wildcards)),
+    output:
+        weights=WEIGHTS,
+        record=RECORD,
+    log:
+        RESULTS / "logs/train/{network}.log",
+    benchmark:
+        RESULTS / "benchmarks/train/{network}.tsv"
+    conda:
+        "../envs/qsmbench.yaml"
+    threads: lambda wildcards: CONFIG.networks[wildcards.network].threads
+    resources:
+        mem_mb=16000,
+        runtime=1440,
+    params:
+        spec=network_spec,
+        store=lambda wildcards: RESULTS / f"synthetic/{training_set(wildcards)}.zarr",
+    # The number of threads is the configuration's, not what --cores leaves: it is part of what determines the numbers.
+    shell:
+        "qsmbench train --store {params.store:q} --spec {params.spec:q}"
+        " --weights {output.weights:q} --record {output.record:q} > {log:q} 2>&1"
