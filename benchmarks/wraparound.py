@@ -5,7 +5,7 @@ A source in a volume just large enough for it is convolved with several paddings
 - periodic: D(k) = 1/3 - (k.b)^2/|k|^2, what `DipoleConvolution` uses. The field of the periodic images falls with
   the cube of the padding.
 - truncated: D_R(k) = D(k) (1 - 3 (sin q - q cos q) / q^3), q = 2 pi |k| R, the transform of the dipole field cut off
-  beyond a distance R (Ronen, Bortolotti & Bohn 2006, doi 10.1103/PhysRevA.74.013623, eq. 9; the method is that of Vico,
+  beyond a distance R (Ronen, Bortolotti & Bohn 2006, doi 10.1103/PhysRevA.74.013623; the method is that of Vico,
   Greengard & Ferrando 2016, doi 10.1016/j.jcp.2016.07.028). No image is felt where the padded size is at least
   extent + R on each axis; what lies farther than R is missing. R = smallest margin, at most the volume's diagonal.
 

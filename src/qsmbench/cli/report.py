@@ -8,7 +8,7 @@ from qsmbench.benchmark.plan import display
 from qsmbench.cli.common import parse_spec
 from qsmbench.config.model import Config
 from qsmbench.data.atomic import write_text_atomic
-from qsmbench.report.page import build_report
+from qsmbench.report.build import build_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -206,4 +206,3 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 def _sha256(content: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(content).tobytes()).hexdigest()
-

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from qsmbench.report.display import Display
 from qsmbench.report.formats import heading
@@ -41,12 +42,16 @@ def distribution_figure(
     means = summary[(summary["set"] == set_name) & (summary["region"] == WHOLE_MASK)]
     methods = [method for method in display.methods if (own["method"] == method).any()]
     with fixed_style():
-        figure = Figure(figsize=(2 + 2.6 * len(columns), 0.9 + 0.34 * len(methods)), dpi=110, layout="constrained")
+        figure = Figure(
+            figsize=(2 + 2.6 * len(columns), 0.9 + 0.34 * len(methods)),
+            dpi=110,
+            layout=ConstrainedLayoutEngine(wspace=0.06),
+        )
         panels = figure.subplots(1, len(columns), squeeze=False, sharey=True)[0]
         for axes, column in zip(panels, columns, strict=True):
             for y, method in enumerate(methods):
                 values = own.loc[(own["method"] == method) & (own["metric"] == column.metric), "value"].dropna()
-                axes.plot(values, np.full(len(values), y), "o", ms=4, color="#1f4e8c", alpha=0.45, mew=0)
+                axes.plot(values, np.full(len(values), y), "o", ms=4, color="#1f4e8c", alpha=0.6, mew=0)
                 found = means[(means["method"] == method) & (means["metric"] == column.metric)]
                 for mean, low, high in zip(found["mean"], found["ci_low"], found["ci_high"], strict=True):
                     axes.plot([mean, mean], [y - 0.28, y + 0.28], color="black", lw=1.5)

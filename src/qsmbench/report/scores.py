@@ -46,6 +46,7 @@ def check_scores(scores: pd.DataFrame, display: Display, where: str = "scores") 
         raise InputError(f"{where} lacks the column {', '.join(missing)}; it has {', '.join(scores.columns)}")
     scores = scores.reset_index(drop=True)
     scores[KEY] = scores[KEY].astype(str)
+    scores["message"] = scores["message"].fillna("").astype(str)
     for column, known in (("set", display.sets), ("method", display.methods), ("metric", display.metrics)):
         unknown = sorted(set(scores[column]) - set(known))
         if unknown:

@@ -81,7 +81,8 @@ class Deformation:
 
         Solves p + u(p) = R S s by fixed-point iteration, a contraction for the amplitudes a recipe allows.
         """
-        target: F64 = points @ self.matrix.T
+        # einsum and not a matrix product: the bits of BLAS may depend on its threads.
+        target: F64 = np.einsum("nj,ij->ni", points, self.matrix)
         if self.lattice is None:
             return target
         moved = target
@@ -306,7 +307,7 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
                 if abs(slope) > 1e-9:
                     enter, leave = (-slack - start) / slope, (top + slack - start) / slope
                     m_low = max(m_low, int(max(0.0, min(enter, leave))))
-                    m_high = min(m_high, int(min(float(n_fine), max(-1.0, max(enter, leave)))) + 1)
+                    m_high = min(m_high, int(min(float(n_fine), max(-1.0, enter, leave))) + 1)
                 elif not -slack <= start <= top + slack:
                     m_high = 0
             for m in range(m_low, m_high):
