@@ -31,7 +31,7 @@ from scipy.ndimage import affine_transform, gaussian_filter
 
 from qsmbench.core.grid import Grid, Shape, Triple
 from qsmbench.data.nifti import read_volume
-from qsmbench.physics.dipole import dipole_kernel
+from qsmbench.physics.dipole import DipoleConvolution, dipole_kernel
 from qsmbench.physics.fourier import FourierFilter, padded_shape
 
 Fields: TypeAlias = dict[Triple, np.ndarray]
@@ -68,6 +68,9 @@ def main() -> None:
     if options.chi and options.voxel_size:
         source = resampled(source, options.voxel_size)
     torch.set_num_threads(1)
+    if options.edges:
+        edges(source)
+        return
     truth = {b: reference(source, b, options.reference) for b in DIRECTIONS}
     size = " x ".join(f"{v:.4g}" for v in source.voxel_size)
     print(f"Source in {shape_text(source.chi.shape)} voxels of {size} mm, {int(source.mask.sum())} in the mask, chi of")
@@ -101,6 +104,30 @@ def row(label: str, source: Source, padded: Shape, truth: Fields, kernel: str, *
         fields[b0_dir] = field.numpy()
     numbers = " | ".join(f"{100 * error:.2g} %" for error in errors(source.mask, fields, truth))
     print(f"| {label} | {shape_text(padded)} | {kernel} | {numbers} | {kernel_ms:.0f} | {filter_ms:.0f} |", flush=True)
+
+
+def edges(source: Source) -> None:
+    """Print how much of the difference between paddings 2 and 3.5 lies next to a Nyquist frequency."""
+    x, y, z = (2 * np.abs(np.fft.fftfreq(n)) for n in source.chi.shape)
+    near = (x[:, None, None] > 0.9) | (y[:, None] > 0.9) | (z > 0.9)
+    chi = torch.from_numpy(source.chi)
+    print(f"{100 * near.mean():.0f} % of all frequencies lie above 0.9 Nyquist on an axis.\n")
+    print(
+        "| B0 | RMS of the field (ppb) | difference of paddings 2 and 3.5 | of its energy above 0.9 Nyquist | along z |"
+    )
+    print("|---|---|---|---|---|")
+    for b0_dir in DIRECTIONS:
+        grid = source.grid(b0_dir)
+        field, wanted = (DipoleConvolution(grid, padding)(chi).numpy() for padding in (2, 3.5))
+        difference = np.where(source.mask, field - wanted, 0)
+        power = np.abs(np.fft.fftn(difference)) ** 2
+        share, along_z = power[near].sum() / power.sum(), power[:, :, z > 0.9].sum() / power.sum()
+        level = rms(wanted[source.mask])
+        ratio = rms(difference[source.mask]) / level
+        direction = ", ".join(f"{b:.2f}" for b in grid.b0_dir)
+        print(
+            f"| {direction} | {1e3 * level:.1f} | {100 * ratio:.2g} % | {100 * share:.0f} % | {100 * along_z:.0f} % |"
+        )
 
 
 def errors(mask: np.ndarray, fields: Fields, truth: Fields) -> list[float]:
@@ -246,6 +273,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--reference", type=float, default=5.0, help="padding of the reference, 5 or more")
     parser.add_argument("--repeats", type=int, default=2, help="timed runs for each direction of B0")
     parser.add_argument("--margins", action="store_true", help="also pad every axis by one length in mm")
+    parser.add_argument("--edges", action="store_true", help="only show where in k-space paddings 2 and 3.5 differ")
     options = parser.parse_args()
     if options.reference < 5:
         parser.error("--reference must be at least 5")

@@ -19,7 +19,7 @@ rule evaluate:
         mem_mb=4000,
         runtime=240,
     params:
-        store=STORE,
+        store=store_of,
         metrics=lambda wildcards: list(CONFIG.evaluation.metrics),
     shell:
         "qsmbench evaluate --set {wildcards.set} --run {wildcards.run} --store {params.store:q}"

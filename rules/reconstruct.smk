@@ -1,19 +1,4 @@
 # Step 4: every method on every test set, one job each; a subject's failure is recorded, not fatal.
-MAPS = f"{RESULTS}/reconstructions/{{set}}/{{run}}.zarr"
-
-
-def run_weights(wildcards):
-    network = CONFIG.methods[wildcards.run].network
-    return [] if network is None else expand(WEIGHTS, network=network)
-
-
-def run_arguments(wildcards):
-    run = CONFIG.methods[wildcards.run]
-    return [
-        run.method or wildcards.run,
-        "--options",
-        json.dumps(run.options, sort_keys=True),
-    ]
 
 
 rule reconstruct:
@@ -38,7 +23,7 @@ rule reconstruct:
         weights=lambda wildcards, input: (
             ["--weights", *input.weights] if input.weights else []
         ),
-        store=STORE,
+        store=store_of,
     shell:
         "qsmbench reconstruct-set {params.arguments:q} {params.weights:q} --store {params.store:q}"
         " --out {output.chi:q} --status {output.status:q} --timings {output.timings:q} > {log:q} 2>&1"

@@ -1,9 +1,4 @@
 # Step 2: synthetic sets in Zarr, one shard a job.
-from qsmbench.data.layout import METADATA_FILES, shard_files
-
-STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
-METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
-HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
 
 
 rule create_set:
@@ -19,7 +14,7 @@ rule create_set:
     params:
         spec=set_spec,
         seed=CONFIG.seed,
-        store=STORE,
+        store=store_of,
     shell:
         "qsmbench create-set --name {wildcards.set} --spec {params.spec:q} --seed {params.seed}"
         " --store {params.store:q} > {log:q} 2>&1"
@@ -31,7 +26,7 @@ rule make_shard:
         # A set that grows gets new metadata; the shards that are there stay right, as their own parameters tell.
         metadata=ancient(METADATA),
     output:
-        files=[f"{STORE}/{name}" for name in shard_files("{shard}")],
+        files=SHARD,
         hashes=HASHES,
     log:
         RESULTS / "logs/make_shard/{set}/{shard}.log",
@@ -45,21 +40,9 @@ rule make_shard:
     params:
         spec=shard_spec,
         seed=CONFIG.seed,
-        store=STORE,
+        store=store_of,
         source_dir=RESULTS / "source",
     shell:
         "qsmbench make-shard --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
         " --seed {params.seed} --shard {wildcards.shard} --store {params.store:q} --hashes {output.hashes:q}"
         " > {log:q} 2>&1"
-
-
-def set_files(name):
-    """Everything that makes a set complete: metadata, and each shard's files and hashes."""
-    files = expand(METADATA, set=name)
-    return files + expand(
-        [*rules.make_shard.output.files, HASHES], set=name, shard=shards(name)
-    )
-
-
-def all_shard_files():
-    return [path for name in CONFIG.synthetic for path in set_files(name)]

@@ -1,14 +1,4 @@
 # Step 3: networks, each trained on its set.
-WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
-RECORD = f"{RESULTS}/networks/{{network}}.csv"
-
-
-def network_spec(wildcards):
-    return CONFIG.networks[wildcards.network].model_dump_json()
-
-
-def training_set(wildcards):
-    return CONFIG.networks[wildcards.network].train_set
 
 
 rule train:
@@ -29,7 +19,7 @@ rule train:
         runtime=1440,
     params:
         spec=network_spec,
-        store=lambda wildcards: RESULTS / f"synthetic/{training_set(wildcards)}.zarr",
+        store=lambda wildcards: STORE.format(set=training_set(wildcards)),
     # The number of threads is the configuration's, not what --cores leaves: it is part of what determines the numbers.
     shell:
         "qsmbench train --store {params.store:q} --spec {params.spec:q}"

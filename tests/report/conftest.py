@@ -1,6 +1,7 @@
 """A small run: two sets, three methods, one reconstruction that failed, one metric that is undefined once."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,10 @@ def display() -> Display:
 
 @pytest.fixture
 def scores() -> pd.DataFrame:
+    return all_scores()
+
+
+def all_scores() -> pd.DataFrame:
     return pd.DataFrame(score_rows("synthetic/test", 5) + score_rows("one", 1))
 
 
@@ -129,10 +134,19 @@ def store_set(root: Path, name: str, n: int, attributes: dict[str, str]) -> tupl
 
 
 @pytest.fixture
-def run(tmp_path: Path, scores: pd.DataFrame) -> Run:
+def run(stored_run: Run, tmp_path: Path) -> Run:
+    """A run whose scores and display file a test may change."""
     root = tmp_path / "run"
     root.mkdir()
-    scores.to_parquet(root / "scores.parquet")
+    scores = Path(shutil.copy(stored_run.scores, root))
+    display = Path(shutil.copy(stored_run.display, root))
+    return Run(scores, display, stored_run.volumes, stored_run.records)
+
+
+@pytest.fixture(scope="session")
+def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("run")
+    all_scores().to_parquet(root / "scores.parquet")
     (root / "display.json").write_text(json.dumps(DISPLAY), encoding="utf-8")
     (root / "record.csv").write_text("step,loss,validation_rmse\n1,0.5,\n2,0.4,90\n3,0.3,\n4,0.2,70\n")
     stores = {

@@ -93,7 +93,7 @@ def test_comparison_and_holm_against_hand_computation(display: Display) -> None:
     assert table.loc["l2", "p"] == pytest.approx(2 / 64)
     assert table.loc["l2", "p_holm"] == pytest.approx(4 / 64)
     assert table.loc["l2", "median_difference"] == -3.5
-    # RMSE: lower is better, so negative differences speak for the method. Ranks of `mixed`: -1 +2 -3 +4 -5 +6 = 3 of 21.
+    # RMSE: lower is better, so negative differences speak for the method. Ranks of `mixed` sum to 3 of 21.
     assert table.loc["l2", "effect"] == 1.0
     assert table.loc["net", "effect"] == pytest.approx(-3 / 21)
     assert table.loc["net", "p_holm"] == table.loc["net", "p"] > 0.5

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from qsmbench.core.grid import Grid
 from qsmbench.core.seeds import generator_for
 from qsmbench.physics.dipole import forward_field
+from qsmbench.simulation.contrast import ContrastChange
 from qsmbench.simulation.crop import crop_corner, head_box
 from qsmbench.simulation.draw import draw
 from qsmbench.simulation.recipe import Recipe
@@ -50,8 +52,11 @@ def test_is_what_a_set_stores(sample, small_recipe):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_field_is_that_of_the_whole_head(small_source, small_recipe, seed):
-    """Against the plain kernel on the whole head at full resolution in four times its size: < 0.5 % of the RMS."""
-    recipe = change(small_recipe, field={"masked": False}, obliquity={"enabled": seed % 2 == 1})
+    """Against the plain kernel on the whole head at full resolution in four times its size: < 0.5 % of the RMS.
+
+    Odd seeds tilt B0.
+    """
+    recipe = change(small_recipe, field={"masked": False}, obliquity={"enabled": seed % 2 == 1, "angle": (5, 30)})
     made = make_sample(small_source, recipe, generator_for("field", seed))
     drawn, chi, mask, crop = whole_head(small_source, recipe, generator_for("field", seed))
     np.testing.assert_allclose(made.chi, chi[crop], atol=2e-6)
@@ -63,7 +68,7 @@ def test_field_is_that_of_the_whole_head(small_source, small_recipe, seed):
 
 
 def test_the_crop_alone_would_not_do(small_source, small_recipe):
-    """What lies outside the crop matters: cropping before the convolution is off by a tenth and more."""
+    """What lies outside the crop matters: cropping before the convolution is off by percents."""
     recipe = change(small_recipe, field={"masked": False}, crop={"min_brain": 0.9})
     made = make_sample(small_source, recipe, generator_for("crop", 1))
     alone = forward_field(torch.from_numpy(made.chi), Grid(recipe.shape, made.voxel_size), padding=4.0).numpy()
@@ -94,35 +99,24 @@ def test_everything_off_is_the_source_itself(small_source):
         off | {"shape": (50, 56, 48), "voxel_size": {"min": size, "max": size}, "crop": {"placement": "centre"}}
     )
     made = make_sample(small_source, recipe, generator_for("off", 0))
-    # The head's middle is put in the crop's middle, which for this source are the same place.
     np.testing.assert_array_equal(made.mask, small_source.mask)
     np.testing.assert_allclose(made.chi, small_source.chi, atol=1e-6)
 
 
 def test_labels_follow_the_tissue(small_source, small_recipe):
-    """With the gain of the nucleus' label at 4 and the other's at 1, only the nucleus changes in the sample."""
+    """With a factor of 4 for the nucleus' label alone, nothing but the nucleus changes, wherever it has moved to."""
     plain = change(small_recipe, contrast={"enabled": False}, shapes={"enabled": False}, crop={"placement": "centre"})
-    one = make_sample(small_source, plain, generator_for("label", 0))
-    relabelled = Source(
-        np.where(small_source.labels == 7, 4 * small_source.chi, small_source.chi), small_source.mask, small_source.grid
-    )
-    other = make_sample(relabelled, plain, generator_for("label", 0))
     drawn = draw(plain, small_source, generator_for("label", 0))
-    from qsmbench.simulation.contrast import ContrastChange, apply_contrast
-
-    changed = apply_contrast(
-        small_source.chi,
-        small_source.mask,
-        small_source.labels,
-        ContrastChange(tissue={7: (4.0, 0.0)}),
-        small_source.chi_range,
-    )
-    np.testing.assert_allclose(changed, relabelled.chi, atol=1e-5)
+    only_nucleus = replace(drawn, contrast=ContrastChange(tissue={7: (4.0, 0.0)}))
+    _, points = head_box(small_source, drawn.deformation)
+    corner, _ = crop_corner(plain, drawn, points, small_source.point_volume)
+    window = Window(plain.shape, drawn.voxel_size, tuple(corner))
     nucleus = Source((small_source.labels == 7).astype(np.float32), small_source.mask, small_source.grid)
-    where = make_sample(nucleus, plain, generator_for("label", 0)).chi
-    assert drawn.contrast.tissue == {}
-    assert np.abs(other.chi - one.chi)[where == 0].max() < 1e-6
-    assert np.abs(other.chi - one.chi)[where > 0.9].min() > 0.1
+    share = Head(nucleus, drawn).chi_and_mask(window)[0]
+    before, after = (Head(small_source, d).chi_and_mask(window)[0] for d in (drawn, only_nucleus))
+    assert (share > 0.99).sum() > 50
+    np.testing.assert_allclose(after[share == 0], before[share == 0], atol=1e-6)
+    np.testing.assert_allclose(after[share > 0.9999], 4 * before[share > 0.9999], atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -131,8 +125,8 @@ def test_random_crops_hold_enough_brain(small_source, small_recipe, seed):
     volume = np.prod(made.voxel_size)
     brain = small_source.n_inside * 3.2**3 * np.prod(made.parameters["size"])
     share = made.mask.sum() * volume / min(brain, made.mask.size * volume)
-    # The elastic part moves and swells the brain by some percent.
-    assert share == pytest.approx(made.parameters["brain_share"], abs=0.06)
+    # The share is counted on some thousand points, and the elastic part swells the brain by some percent.
+    assert share == pytest.approx(made.parameters["brain_share"], rel=0.12)
     assert share > 0.44
 
 

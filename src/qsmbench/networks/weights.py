@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,8 +75,11 @@ class TrainedNetwork:
             "state": self.state,
             "record": self.record,
         }
+        # Through memory: torch writes a file's name into it, and the temporary name would change the bytes.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
         with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+            temporary.write_bytes(buffer.getvalue())
 
 
 def new_module(architecture: str, options: dict[str, Any]) -> MetaQSM:

@@ -23,7 +23,9 @@ from qsmbench.core.grid import Shape
 
 def n_workers() -> int:
     """Threads for scipy's FFT: what this process may use; results do not depend on it."""
-    return min(torch.get_num_threads(), len(os.sched_getaffinity(0)))
+    # Linux alone tells which cores this process may use.
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(torch.get_num_threads(), n_cores)
 
 
 def padded_shape(shape: Sequence[int], padding: float) -> Shape:
@@ -106,4 +108,5 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return ctx.operator._filter(gradients[0].detach()), None
+        # Applied, not filtered, so that it can be differentiated again.
+        return _Apply.apply(gradients[0], ctx.operator), None  # type: ignore[no-untyped-call]

@@ -151,7 +151,10 @@ def window_field(
         b0_dir: unit vector in voxel axes.
 
     Returns:
-        (x, y, z) like ``window``; not valid within some 3 blocks of its rim, which the caller cuts off.
+        (x, y, z) like ``window``; not valid within some 4 blocks of its rim, which the caller cuts off.
+
+    B0 should lie along an axis: an oblique kernel jumps at Nyquist, so what chi has there acts through a tail of
+    alternating sign that falls off with one over the distance and ends at the window's rim.
     """
     own = block_mean(window, factors)
     cx, cy, cz = own.shape

@@ -152,11 +152,13 @@ def _findings(display: Display, sections: Sequence[SetSection]) -> list[str]:
         if not best:
             continue
         names = " and ".join(row.label for row in best)
-        word = "Lowest" if column.better == "lower" else "Highest"
+        word = "lowest" if column.better == "lower" else "highest"
         unit = f" {column.unit}" if column.unit else ""
+        failed = [f"{r.label} (failed on {r.n_failed} of {r.n + r.n_failed})" for r in section.table.rows if r.n_failed]
+        excluded = f" Not ranked: {', '.join(failed)}." if failed else ""
         sentences.append(
-            f"{display.sets[section.name].label}: {word.lower()} {column.label} by {names}, "
-            f"{cell_text(best[0].cells[i], best[0])}{unit} (n = {best[0].n})."
+            f"{display.sets[section.name].label}: {word} {column.label} by {names}, "
+            f"{cell_text(best[0].cells[i], best[0])}{unit} (n = {best[0].n}).{excluded}"
         )
     return sentences
 

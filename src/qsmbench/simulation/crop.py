@@ -29,7 +29,7 @@ def crop_corner(
     extent = np.array(recipe.shape) * np.array(drawn.voxel_size)
     spread = points.min(axis=0), points.max(axis=0)
     if recipe.crop.placement == "centre":
-        corners = ((spread[0] + spread[1] - extent) / 2)[None]
+        corners = drawn.deformation.forward(np.zeros((1, 3))) - extent / 2
     else:
         low, high = np.minimum(spread[0], spread[1] - extent), np.maximum(spread[0], spread[1] - extent)
         corners = low + drawn.places * (high - low)

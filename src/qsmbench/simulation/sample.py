@@ -5,7 +5,7 @@ The field comes from the whole head: what the crop does not show still acts on i
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.fft
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from qsmbench.core.grid import Shape, Triple
-from qsmbench.physics.two_grid import window_field
+from qsmbench.physics.two_grid import free_space_field, window_field
 from qsmbench.simulation.contrast import apply_contrast
 from qsmbench.simulation.crop import crop_corner, head_box
 from qsmbench.simulation.draw import Draw, draw
@@ -24,6 +24,10 @@ from qsmbench.simulation.warp import Window, render, stack_head
 
 # Widest distance in mm of the samples that make a coarse block's mean, outside the window.
 _COARSE_PITCH = 2.0
+# Product of two components of B0's direction from which the field needs one grid (3 degrees).
+_OBLIQUE = 0.05
+
+_Volumes: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,32 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator) -> Sam
     head = Head(source, drawn)
     box, points = head_box(source, drawn.deformation)
     corner, share = crop_corner(recipe, drawn, points, source.point_volume)
+    place = _place_oblique if _is_oblique(drawn.b0_dir) else _place
+    chi, local_field, mask = place(head, recipe, drawn, corner, box)
+    if drawn.noise_sd > 0:
+        noise = np.random.Generator(np.random.PCG64(drawn.noise_seed)).standard_normal(recipe.shape, np.float32)
+        local_field += np.float32(drawn.noise_sd) * noise
+    if recipe.field.masked:
+        local_field *= mask
+    return Sample(
+        chi=chi,
+        local_field=local_field,
+        mask=mask,
+        voxel_size=drawn.voxel_size,
+        b0_dir=drawn.b0_dir,
+        parameters=_parameters(drawn, corner, share),
+    )
+
+
+def _is_oblique(b0_dir: Triple) -> bool:
+    x, y, z = (abs(b) for b in b0_dir)
+    return max(x * y, x * z, y * z) > _OBLIQUE
+
+
+def _place(
+    head: "Head", recipe: Recipe, drawn: Draw, corner: NDArray[np.float64], box: NDArray[np.float64]
+) -> _Volumes:
+    """Chi, field and mask of the crop, on two grids."""
     windows = Windows.around(recipe, drawn.voxel_size, corner, box)
     chi, mask = head.chi_and_mask(windows.fine)
     field = window_field(
@@ -63,22 +93,35 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator) -> Sam
         factors=windows.factors,
         voxel_size=drawn.voxel_size,
         b0_dir=drawn.b0_dir,
-    ).numpy()
-    inside = tuple(slice(g, g + n) for g, n in zip(windows.guard, recipe.shape, strict=True))
-    cropped = np.ascontiguousarray(mask[inside])
-    local_field = np.ascontiguousarray(field[inside])
-    if drawn.noise_sd > 0:
-        noise = np.random.Generator(np.random.PCG64(drawn.noise_seed)).standard_normal(recipe.shape, np.float32)
-        local_field += np.float32(drawn.noise_sd) * noise
-    if recipe.field.masked:
-        local_field *= cropped
-    return Sample(
-        chi=np.ascontiguousarray(chi[inside]),
-        local_field=local_field,
-        mask=cropped,
-        voxel_size=drawn.voxel_size,
-        b0_dir=drawn.b0_dir,
-        parameters=_parameters(drawn, corner, share),
+    )
+    x, y, z = (slice(g, g + n) for g, n in zip(windows.guard, recipe.shape, strict=True))
+    return (
+        np.ascontiguousarray(chi[x, y, z]),
+        np.ascontiguousarray(field.numpy()[x, y, z]),
+        np.ascontiguousarray(mask[x, y, z]),
+    )
+
+
+def _place_oblique(
+    head: "Head", recipe: Recipe, drawn: Draw, corner: NDArray[np.float64], box: NDArray[np.float64]
+) -> _Volumes:
+    """The same on one grid that holds the whole head, some five times slower.
+
+    An oblique kernel jumps at Nyquist, so that in space it has a tail of alternating sign that a guard cannot hold off;
+    on two grids the field would be wrong by 1 % of its RMS.
+    """
+    size = np.array(drawn.voxel_size)
+    before = np.maximum(0, np.ceil((corner - box[0]) / size)).astype(int)
+    after = np.maximum(0, np.ceil((box[1] - corner) / size) - recipe.shape).astype(int)
+    shape = _shape(before + recipe.shape + after)
+    chi, mask = head.chi_and_mask(Window(shape, drawn.voxel_size, _triple(corner - before * size)))
+    start = _shape(before)
+    field = free_space_field(torch.from_numpy(chi), drawn.voxel_size, drawn.b0_dir, start=start, shape=recipe.shape)
+    x, y, z = (slice(b, b + n) for b, n in zip(start, recipe.shape, strict=True))
+    return (
+        np.ascontiguousarray(chi[x, y, z]),
+        np.ascontiguousarray(field.numpy()),
+        np.ascontiguousarray(mask[x, y, z]),
     )
 
 
