@@ -1,4 +1,4 @@
-"""The files of a synthetic set's Zarr store, by name alone (no Zarr is loaded, so that the workflow can ask quickly)."""
+"""The files of a synthetic set's Zarr store, by name alone: no Zarr is loaded, so the workflow can ask quickly."""
 
 VOLUMES = ("chi", "local_field", "mask")
 VECTORS = ("voxel_size", "b0_dir")

@@ -6,8 +6,9 @@
       voxel_size, b0_dir          float64 (sample, 3): mm; unit vector in voxel axes
 
 A shard is a few files of its own (`qsmbench.data.layout`), so that jobs never touch a common file; each is written
-whole and moved into place by Zarr. Steps of 1e-4 ppm leave a rounding error of 0.03 ppb, far below the 1 to 5 ppb of noise in a
-measured field, at a quarter of float32's size; a value beyond what int16 holds (3.2767 ppm) is an error, never clipped.
+whole and moved into place by Zarr. Steps of 1e-4 ppm leave a rounding error of 0.03 ppb, far below the 1 to 5 ppb of
+noise in a measured field, at a quarter of float32's size; a value beyond what int16 holds (3.2767 ppm) is an error,
+never clipped.
 """
 
 from __future__ import annotations
