@@ -70,7 +70,11 @@ def planned(folder: Path) -> dict[str, int]:
         return {}
     # The statistics stand twice, before and after the jobs; each line is a rule's name and its number of jobs.
     pairs = [line.split() for line in lines]
-    return {p[0]: int(p[1]) for p in pairs if len(p) == 2 and p[1].isdigit() and p[0] not in ("total", "all")}
+    return {
+        p[0]: int(p[1])
+        for p in pairs
+        if len(p) == 2 and p[0].isidentifier() and p[1].isdigit() and p[0] not in ("total", "all")
+    }
 
 
 @pytest.fixture(scope="module")
