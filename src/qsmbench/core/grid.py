@@ -45,7 +45,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         shape, voxel_size, b0_dir = self.shape, self.voxel_size, self.b0_dir
-        if len(shape) != 3 or any(int(n) != n or n < 1 for n in shape):
+        if len(shape) != 3 or any(not isfinite(n) or int(n) != n or n < 1 for n in shape):
             raise InputError(f"grid shape must be three positive integers, got {tuple(shape)}")
         if len(voxel_size) != 3 or not all(isfinite(v) and v > 0 for v in voxel_size):
             raise InputError(f"voxel size must be three positive lengths in mm, got {tuple(voxel_size)}")
@@ -78,6 +78,8 @@ class Grid:
         if b0_dir is None:
             # Rounded, so that the float32 noise in stored affines does not make an axial scan oblique by 1e-9.
             b0_dir = np.round(matrix[2, :3] / voxel_size, 7) + 0.0
+        if len(shape) != 3:
+            raise InputError(f"grid shape must be three positive integers, got {tuple(shape)}")
         nx, ny, nz = shape
         vx, vy, vz = voxel_size.tolist()
         bx, by, bz = (float(b) for b in b0_dir)
@@ -96,7 +98,7 @@ class Grid:
 
     def permuted(self, axes: Sequence[int]) -> Grid:
         """Return the grid of ``array.transpose(axes)``: the same place in the world, other voxel axes."""
-        i, j, k = axes
+        i, j, k = (range(3)[a] for a in axes)
         order = [i, j, k, 3]
         return Grid(
             (self.shape[i], self.shape[j], self.shape[k]),

@@ -60,8 +60,9 @@ class Scan:
                 )
             if name != "local_field" and bool((volume[mask] < 0).any()):
                 raise InputError(f"{name} is negative inside the mask")
-            # Values outside the mask are no data; zeroing them here keeps them out of every method alike.
-            object.__setattr__(self, name, torch.where(mask, volume, 0.0) if name == "local_field" else volume)
+            # Field outside the mask is no data, nor is NaN anywhere; zeroing here keeps both out of every method alike.
+            kept = mask if name == "local_field" else torch.isfinite(volume)
+            object.__setattr__(self, name, torch.where(kept, volume, 0.0))
         if self.b0 is not None and not 0 < self.b0 < 50:
             raise InputError(f"B0 must be a field strength in tesla, got {self.b0}")
         if any(not 0 < t < 1 for t in self.echo_times):
@@ -103,4 +104,10 @@ class Reference:
 
 
 def _tensor(value: torch.Tensor | ArrayLike) -> torch.Tensor:
-    return value if isinstance(value, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    return value if isinstance(value, torch.Tensor) else torch.from_numpy(_native(value))
+
+
+def _native(value: ArrayLike) -> np.ndarray:
+    # A copy where it must be: torch takes neither foreign byte orders nor read-only memory.
+    array = np.asarray(value)
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "W"])

@@ -4,6 +4,7 @@ A seed is the SHA-256 of the names that lead to it, so sample 17 of a set is sam
 """
 
 import hashlib
+import operator
 
 import numpy as np
 
@@ -18,8 +19,17 @@ def seed_for(*names: str | int) -> int:
     >>> seed_for("synthetic/train", 1) == seed_for("synthetic/train", "1")
     False
     """
-    text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)
+    text = "\x1f".join(_tagged(name) for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def _tagged(name: str | int) -> str:
+    if not isinstance(name, str):
+        # NumPy's integers are the numbers they hold: np.int64(17) must lead to the seed of 17.
+        return f"int:{operator.index(name)}"
+    if "\x1f" in name:
+        raise ValueError(f"name {name!r} contains the separator of names")
+    return f"str:{name}"
 
 
 def generator_for(*names: str | int) -> np.random.Generator:

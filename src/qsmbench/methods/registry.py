@@ -15,6 +15,7 @@ from qsmbench.methods.contract import Method
 from qsmbench.methods.ilsqr import ILSQR
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.medi import MEDI
+from qsmbench.methods.meta_qsm import MetaQSMReconstruction
 from qsmbench.methods.rts import RTS
 from qsmbench.methods.tkd import TKD
 from qsmbench.methods.tv import TV
@@ -60,6 +61,7 @@ METHODS: dict[str, Entry] = {
         Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
         Entry("tv", "TV", TV, "10.1002/mrm.25029"),
         Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
+        Entry("meta-qsm", "Meta-QSM", MetaQSMReconstruction, "10.48550/arXiv.1908.00206", wants_gpu=True),
     )
 }
 

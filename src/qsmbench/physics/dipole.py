@@ -87,6 +87,8 @@ class DipoleConvolution(FourierFilter):
 
 def forward_field(chi: torch.Tensor, grid: Grid, padding: float = DEFAULT_PADDING) -> torch.Tensor:
     """Field in ppm of ``chi`` (x, y, z) in ppm on ``grid``."""
+    if chi.dtype != torch.float64:
+        chi = chi.float()
     return DipoleConvolution(grid, padding, chi.device, chi.dtype)(chi)
 
 

@@ -23,7 +23,9 @@ from qsmbench.core.grid import Shape
 
 def n_workers() -> int:
     """Threads for scipy's FFT: what this process may use; results do not depend on it."""
-    return min(torch.get_num_threads(), len(os.sched_getaffinity(0)))
+    # Linux alone tells which cores this process may use.
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(torch.get_num_threads(), n_cores)
 
 
 def padded_shape(shape: Sequence[int], padding: float) -> Shape:
@@ -44,8 +46,9 @@ def padded_shape(shape: Sequence[int], padding: float) -> Shape:
 def rfftn(x: torch.Tensor, padded: Shape) -> torch.Tensor:
     """Transform the last three axes of a real ``x``, zero-padded at the end to ``padded``; half spectrum along z."""
     if x.device.type != "cpu":
-        z = torch.fft.rfft(x, n=padded[2], dim=-1)
-        return torch.fft.fft(torch.fft.fft(z, n=padded[1], dim=-2), n=padded[0], dim=-3)
+        half = torch.fft.rfft(x, n=padded[2], dim=-1)
+        full: torch.Tensor = torch.fft.fft(torch.fft.fft(half, n=padded[1], dim=-2), n=padded[0], dim=-3)
+        return full
     workers = n_workers()
     spectrum: Any = scipy.fft.rfft(x.numpy(), n=padded[2], axis=-1, workers=workers)
     spectrum = scipy.fft.fft(spectrum, n=padded[1], axis=-2, workers=workers, overwrite_x=True)
@@ -59,8 +62,8 @@ def irfftn(spectrum: torch.Tensor, padded: Shape, shape: Sequence[int]) -> torch
     if spectrum.device.type != "cpu":
         x = torch.fft.ifft(spectrum, dim=-3)[..., : shape[0], :, :]
         x = torch.fft.ifft(x, dim=-2)[..., : shape[1], :]
-        x = torch.fft.irfft(x, n=padded[2], dim=-1)[..., : shape[2]]
-        return x.contiguous()
+        cropped: torch.Tensor = torch.fft.irfft(x, n=padded[2], dim=-1)[..., : shape[2]]
+        return cropped.contiguous()
     workers = n_workers()
     data: Any = scipy.fft.ifft(spectrum.numpy(), axis=-3, workers=workers, overwrite_x=True)[..., : shape[0], :, :]
     data = scipy.fft.ifft(data, axis=-2, workers=workers, overwrite_x=True)[..., : shape[1], :]
@@ -105,4 +108,5 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return ctx.operator._filter(gradients[0].detach()), None
+        # Applied, not filtered, so that it can be differentiated again.
+        return _Apply.apply(gradients[0], ctx.operator), None  # type: ignore[no-untyped-call]

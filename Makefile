@@ -1,0 +1,40 @@
+# Two commands for a fresh machine (Python 3.11, git, make): `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= 2
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint docs lock clean
+
+setup: $(STAMP)
+
+# One interpreter, every version from the lock; torch comes as the CPU or CUDA build that the index offers.
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake --cores $(CORES)
+	@echo "The report is at $(CURDIR)/results/report/index.html"
+
+test: setup
+	$(BIN)/pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+docs: setup
+	$(BIN)/qsmbench config docs docs/configuration.md
+
+# After a change of pyproject.toml: install without the lock, then write down what was resolved and seen to work.
+lock:
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+clean:
+	rm -rf results .snakemake

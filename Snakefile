@@ -1,0 +1,31 @@
+"""qsmbench: source -> synthetic sets -> networks -> reconstructions -> scores -> report.
+
+snakemake --cores 2                                          the default run (config.yaml)
+snakemake --cores 2 --configfile configs/paper.yaml          another configuration
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# A configuration file of one's own replaces the default one; Snakemake would merge the two, sets and methods included.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/source.smk"
+include: "rules/synthetic.smk"
+include: "rules/train.smk"
+include: "rules/reconstruct.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
+        all_shard_files(),
+        rules.report.output,

@@ -1,0 +1,105 @@
+# The configuration, checked, and the helpers that turn it into paths and arguments.
+import json
+import os
+import sys
+from pathlib import Path
+
+from qsmbench.config.load import check_config
+from qsmbench.core.errors import InputError
+from qsmbench.data.layout import METADATA_FILES, shard_files
+
+# Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+)
+
+
+def refuse(error):
+    """End with one clear line a complaint, as the command line does."""
+    for line in str(error).splitlines():
+        print(f"qsmbench: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+try:
+    CONFIG = check_config(config)
+    # Methods and options are checked before the first job, in the main process alone: torch takes seconds to load.
+    if workflow.is_main_process:
+        from qsmbench.benchmark.plan import check_against_registries
+
+        check_against_registries(CONFIG, "config")
+except InputError as error:
+    refuse(error)
+
+RESULTS = CONFIG.results
+TEST_SETS = [name for name, spec in CONFIG.synthetic.items() if spec.role == "test"]
+
+
+wildcard_constraints:
+    set="[A-Za-z0-9-]+",
+    network="[A-Za-z0-9-]+",
+    run="[A-Za-z0-9-]+",
+    shard=r"\d+",
+
+
+def shards(name):
+    """Numbers of a set's shards."""
+    return range(CONFIG.synthetic[name].n_shards)
+
+
+def set_spec(wildcards):
+    return CONFIG.synthetic[wildcards.set].model_dump_json()
+
+
+def shard_spec(wildcards):
+    """What determines a shard: the recipe, and which samples it holds; not how many shards there are."""
+    spec = CONFIG.synthetic[wildcards.set]
+    first = int(wildcards.shard) * spec.samples_per_shard
+    n_samples = min(first + spec.samples_per_shard, spec.n_samples)
+    return spec.model_copy(update={"n_samples": n_samples}).model_dump_json()
+
+
+# Every path is written once, here or in the rule that makes it.
+STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
+METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
+SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
+HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
+WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
+RECORD = f"{RESULTS}/networks/{{network}}.csv"
+MAPS = f"{RESULTS}/reconstructions/{{set}}/{{run}}.zarr"
+
+
+def set_files(name):
+    """Everything that makes a set complete: metadata, and each shard's files and hashes."""
+    files = expand(METADATA, set=name)
+    return files + expand([*SHARD, HASHES], set=name, shard=shards(name))
+
+
+def all_shard_files():
+    return [path for name in CONFIG.synthetic for path in set_files(name)]
+
+
+def store_of(wildcards):
+    return STORE.format(set=wildcards.set)
+
+
+def network_spec(wildcards):
+    return CONFIG.networks[wildcards.network].model_dump_json()
+
+
+def training_set(wildcards):
+    return CONFIG.networks[wildcards.network].train_set
+
+
+def run_weights(wildcards):
+    network = CONFIG.methods[wildcards.run].network
+    return [] if network is None else expand(WEIGHTS, network=network)
+
+
+def run_arguments(wildcards):
+    run = CONFIG.methods[wildcards.run]
+    return [
+        run.method or wildcards.run,
+        "--options",
+        json.dumps(run.options, sort_keys=True),
+    ]

@@ -1,0 +1,43 @@
+# Step 5: scores, one tidy table.
+rule evaluate:
+    input:
+        set=lambda wildcards: set_files(wildcards.set),
+        hashes=lambda wildcards: expand(
+            HASHES, set=wildcards.set, shard=shards(wildcards.set)
+        ),
+        chi=MAPS,
+        status=rules.reconstruct.output.status,
+    output:
+        RESULTS / "scores/{set}/{run}.parquet",
+    log:
+        RESULTS / "logs/evaluate/{set}/{run}.log",
+    benchmark:
+        RESULTS / "benchmarks/evaluate/{set}/{run}.tsv"
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        store=store_of,
+        metrics=lambda wildcards: list(CONFIG.evaluation.metrics),
+    shell:
+        "qsmbench evaluate --set {wildcards.set} --run {wildcards.run} --store {params.store:q}"
+        " --reconstruction {input.chi:q} --status {input.status:q} --hashes {input.hashes:q}"
+        " --metrics {params.metrics:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule collect_scores:
+    input:
+        expand(rules.evaluate.output, set=TEST_SETS, run=CONFIG.methods),
+    output:
+        RESULTS / "scores.parquet",
+    log:
+        RESULTS / "logs/collect_scores.log",
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "qsmbench collect-scores {input:q} --out {output:q} > {log:q} 2>&1"

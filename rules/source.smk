@@ -1,0 +1,21 @@
+# Step 1: the head that everything is made from.
+rule source:
+    output:
+        [
+            RESULTS / "source" / name
+            for name in ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz", "source.json")
+        ],
+    log:
+        RESULTS / "logs/source.log",
+    benchmark:
+        RESULTS / "benchmarks/source.tsv"
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        spec=CONFIG.source.model_dump_json(),
+        out_dir=RESULTS / "source",
+    shell:
+        "qsmbench source --spec {params.spec:q} --out-dir {params.out_dir:q} > {log:q} 2>&1"

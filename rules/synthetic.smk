@@ -1,0 +1,48 @@
+# Step 2: synthetic sets in Zarr, one shard a job.
+
+
+rule create_set:
+    output:
+        METADATA,
+    log:
+        RESULTS / "logs/create_set/{set}.log",
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=set_spec,
+        seed=CONFIG.seed,
+        store=store_of,
+    shell:
+        "qsmbench create-set --name {wildcards.set} --spec {params.spec:q} --seed {params.seed}"
+        " --store {params.store:q} > {log:q} 2>&1"
+
+
+rule make_shard:
+    input:
+        source=rules.source.output,
+        # A set that grows gets new metadata; the shards that are there stay right, as their own parameters tell.
+        metadata=ancient(METADATA),
+    output:
+        files=SHARD,
+        hashes=HASHES,
+    log:
+        RESULTS / "logs/make_shard/{set}/{shard}.log",
+    benchmark:
+        RESULTS / "benchmarks/make_shard/{set}/{shard}.tsv"
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        spec=shard_spec,
+        seed=CONFIG.seed,
+        store=store_of,
+        source_dir=RESULTS / "source",
+    shell:
+        "qsmbench make-shard --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
+        " --seed {params.seed} --shard {wildcards.shard} --store {params.store:q} --hashes {output.hashes:q}"
+        " > {log:q} 2>&1"

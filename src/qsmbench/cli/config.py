@@ -1,0 +1,30 @@
+"""`qsmbench config`: check a configuration against model and registries, or document its keys."""
+
+import argparse
+from pathlib import Path
+
+from qsmbench.config.document import document
+from qsmbench.config.load import read_config
+from qsmbench.data.atomic import write_text_atomic
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="check a YAML file: keys, values, methods, options, metrics")
+    check.add_argument("file", type=Path)
+    docs = actions.add_parser("docs", help="write the documentation of every key (Markdown)")
+    docs.add_argument("out", type=Path)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check or write."""
+    if arguments.action == "docs":
+        write_text_atomic(arguments.out, document())
+        return
+    from qsmbench.benchmark.plan import check_against_registries
+
+    config = read_config(arguments.file)
+    check_against_registries(config, str(arguments.file))
+    n_samples = sum(s.n_samples for s in config.synthetic.values())
+    print(f"{arguments.file}: {len(config.methods)} methods, {len(config.synthetic)} sets, {n_samples} samples: valid")

@@ -1,0 +1,67 @@
+"""The `qsmbench` command: one thin module a subcommand, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from qsmbench.core.errors import InputError
+
+# Subcommand, module, one line for the overview. Those below the gap are the steps that the workflow's rules call.
+COMMANDS = (
+    ("methods", "qsmbench.cli.methods", "list the methods: name, label, DOI, parameters with defaults"),
+    ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
+    ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
+    ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
+    ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
+    ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
+    ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
+    ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
+    ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
+    ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
+    ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
+    ("report", "qsmbench.cli.report", "workflow: tables, figures and the page"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return its exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="qsmbench",
+        description="A reproducible benchmark platform for Quantitative Susceptibility Mapping.",
+        epilog="'qsmbench COMMAND --help' tells more of each.",
+    )
+    parser.add_argument("--version", action="version", version=f"qsmbench {version('qsmbench')}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    for name, module, text in COMMANDS:
+        subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        # Modules bring torch and others along: importing all of them to run one would cost seconds.
+        if name == wanted:
+            command = importlib.import_module(module)
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"qsmbench {wanted}: {line}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"qsmbench {wanted}: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"qsmbench {wanted}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""`qsmbench reconstruct METHOD`: chi from a local field."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_compute
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Scan
+from qsmbench.data.nifti import read_mask, read_volume, write_volume
+from qsmbench.methods.contract import ReconstructionError
+from qsmbench.methods.registry import build
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("method", metavar="METHOD", help="name of the method (see 'qsmbench methods')")
+    parser.add_argument("--local-field", type=Path, required=True, help="NIfTI, ppm")
+    parser.add_argument("--mask", type=Path, required=True, help="NIfTI, non-zero inside")
+    parser.add_argument("--out", type=Path, required=True, help="susceptibility map to write, NIfTI, ppm")
+    parser.add_argument("--magnitude", type=Path, help="NIfTI, for methods that use it")
+    parser.add_argument("--field-noise", type=Path, help="NIfTI, standard deviation of the field, ppm")
+    parser.add_argument(
+        "--b0-dir",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="direction of B0 in voxel axes (default: the scanner's z axis through the affine)",
+    )
+    parser.add_argument("--b0", type=float, help="main field, T")
+    parser.add_argument("--echo-times", type=float, nargs="+", default=[], help="s")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="parameter of the method")
+    parser.add_argument("--weights", type=Path, help="weights of a trained network")
+    add_compute_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, reconstruct, write."""
+    method = build(arguments.method, parse_options(arguments.option), arguments.weights)
+    device = set_up_compute(arguments)
+    # The scan judges non-finite voxels: outside the mask they do no harm.
+    volume = read_volume(arguments.local_field, finite=False)
+    grid = Grid.from_affine(volume.data.shape, volume.affine, arguments.b0_dir)
+    extra = {
+        name: None if path is None else torch.from_numpy(read_volume(path, finite=False, like=volume).data)
+        for name, path in (("magnitude", arguments.magnitude), ("field_noise", arguments.field_noise))
+    }
+    scan = Scan(
+        local_field=torch.from_numpy(volume.data),
+        mask=torch.from_numpy(read_mask(arguments.mask, like=volume)),
+        grid=grid,
+        magnitude=extra["magnitude"],
+        field_noise=extra["field_noise"],
+        b0=arguments.b0,
+        echo_times=tuple(arguments.echo_times),
+    )
+    try:
+        chi = method(scan.to(device))
+    except ReconstructionError as error:
+        raise InputError(f"{arguments.local_field}: {error}") from error
+    write_volume(arguments.out, chi.cpu().numpy(), volume.affine, f"chi, ppm, {arguments.method}")

@@ -1,0 +1,85 @@
+"""Reading and checking a configuration; every complaint is one line that names the key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from qsmbench.config.model import Config
+from qsmbench.core.errors import InputError
+
+
+def read_config(path: Path) -> Config:
+    """Read and validate a YAML configuration.
+
+    Raises:
+        InputError: the file is missing or not YAML, or as :func:`check_config`.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"config {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"config {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"config {path} must be a mapping of keys to values")
+    return check_config(content, str(path))
+
+
+def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
+    """Validate a configuration.
+
+    Raises:
+        InputError: an unknown key (with the nearest known one), a value of the wrong type or range, a reference to a
+            set or network that does not exist; all complaints of one configuration, a line each.
+    """
+    try:
+        return Config.model_validate(dict(content))
+    except ValidationError as error:
+        raise InputError("\n".join(f"{name}: {_explain(e)}" for e in error.errors())) from error
+
+
+def _explain(error: Any) -> str:
+    loc: tuple[str | int, ...] = error["loc"]
+    path = ".".join(str(part) for part in loc if part not in _TAGS)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(loc[:-1])
+        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+        return f"unknown key '{path}' ({hint})"
+    if error["type"] == "missing":
+        return f"key '{path}' is missing"
+    if error["type"] == "value_error" and not path:
+        return str(error["ctx"]["error"])
+    message = error["msg"].removeprefix("Value error, ")
+    given = error["input"] if isinstance(error["input"], str | int | float | bool | type(None)) else ""
+    return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
+
+
+_TAGS = ("phantom", "challenge2016", "nifti")
+
+
+def _known_keys(loc: Sequence[str | int]) -> list[str]:
+    """Return the keys that the model at ``loc`` knows."""
+    model: Any = Config
+    for part in loc:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            model = model.model_fields[str(part)].annotation
+        else:
+            model = _inside(model, part)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    """Step from a union to the member with tag ``part``, or from a dict or list to its values."""
+    members = get_args(annotation)
+    for member in members:
+        kind = getattr(member, "model_fields", {}).get("kind")
+        if kind is not None and part in get_args(kind.annotation):
+            return member
+    return members[-1] if members else annotation

@@ -1,0 +1,150 @@
+"""The configuration: one model that validates it, supplies defaults and documents every key.
+
+`docs/configuration.md` is generated from the descriptions here (`qsmbench config docs`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from qsmbench.simulation.recipe import Recipe
+
+# Names become folders, Zarr paths, table rows and Snakemake wildcards.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhantomSource(Section):
+    """The embedded numerical head: MNI152 anatomy, published susceptibilities, no download."""
+
+    kind: Literal["phantom"] = Field(description="use the embedded numerical head phantom")
+    seed: int = Field(0, description="seed of the phantom's texture and veins")
+
+
+class ChallengeSource(Section):
+    """The COSMOS map of the 2016 QSM reconstruction challenge (Langkammer 2018, doi 10.1002/mrm.26830)."""
+
+    kind: Literal["challenge2016"] = Field(description="use the COSMOS map of the 2016 challenge")
+    archive: Path | None = Field(
+        None, description="the archive or its unpacked folder, where it is at hand; otherwise it is downloaded"
+    )
+    cache: Path = Field(Path(".cache/challenge2016"), description="where the download is kept")
+
+
+class NiftiSource(Section):
+    """Any susceptibility map in ppm as NIfTI."""
+
+    kind: Literal["nifti"] = Field(description="use a NIfTI file")
+    chi: Path = Field(description="susceptibility map, ppm")
+    mask: Path | None = Field(None, description="brain mask; by default where chi is not zero, holes filled")
+    b0_dir: tuple[float, float, float] | None = Field(
+        None, description="direction of B0 in voxel axes; by default the scanner's z axis through the affine"
+    )
+
+
+Source = Annotated[PhantomSource | ChallengeSource | NiftiSource, Field(discriminator="kind")]
+
+
+class SyntheticSet(Section):
+    """A set of synthetic samples in one Zarr store."""
+
+    label: str = Field("", description="heading in the report; by default the set's name")
+    role: Literal["train", "test"] = Field(
+        description="train sets feed networks, test sets are reconstructed and scored"
+    )
+    n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
+    samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
+    recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards, the last of which may be partly filled."""
+        return -(-self.n_samples // self.samples_per_shard)
+
+
+class Network(Section):
+    """A network and its training."""
+
+    architecture: Literal["meta-qsm"] = Field("meta-qsm", description="which network (Meta-QSM: Liu & Koch 2019)")
+    train_set: Name = Field(description="the synthetic set it learns from")
+    channels: int = Field(16, gt=0, description="feature maps of the first level; doubled at each further level")
+    levels: int = Field(4, gt=0, le=6, description="resolution levels of the encoder-decoder")
+    hidden: tuple[int, ...] = Field(
+        (32, 8), min_length=1, description="widths of the weight-prediction layers; the last is the rank of the kernels"
+    )
+    steps: int = Field(gt=0, description="optimiser steps")
+    batch_size: int = Field(4, gt=0, description="samples a step (Meta-QSM: 4)")
+    learning_rate: float = Field(1e-4, gt=0, description="of RMSprop (Meta-QSM: 1e-4)")
+    decay: float = Field(0.98, gt=0, le=1, description="factor on the learning rate every `decay_steps` (exponential)")
+    decay_steps: int = Field(200, gt=0, description="steps between decays (Meta-QSM: 200)")
+    kernel_penalty: float = Field(
+        0.01, ge=0, description="L2 on the weight-prediction layers, times the mean of their squared weights"
+    )
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of the set held out (Meta-QSM: 9:1)")
+    validation_steps: int = Field(50, gt=0, description="steps between validations")
+    checkpoint_steps: int = Field(50, gt=0, description="steps between checkpoints")
+    seed: int = Field(0, description="of the initial weights, the split and the order of samples")
+    threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
+
+
+class MethodRun(Section):
+    """A method with its options, as one row of the tables."""
+
+    method: Name | None = Field(None, description="name in the registry; by default this entry's key")
+    label: str | None = Field(None, description="name in tables; by default the registry's")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="parameters that differ from the method's defaults"
+    )
+    network: Name | None = Field(None, description="for a learned method: which trained network's weights")
+
+
+class Evaluation(Section):
+    """What is scored."""
+
+    metrics: tuple[str, ...] = Field(
+        (), description="names of metrics (`qsmbench methods --metrics`); by default every one there is"
+    )
+
+
+class Report(Section):
+    """The report."""
+
+    title: str = Field("QSM benchmark", description="heading of the page")
+    subjects_shown: int = Field(2, ge=0, description="subjects of each set whose slices are shown")
+
+
+class Config(Section):
+    """The whole configuration of one run."""
+
+    seed: int = Field(2019, description="root of every random number of the synthetic sets")
+    results: Path = Field(Path("results"), description="folder of everything the run makes")
+    source: Source = Field(description="the susceptibility map that synthetic samples are made from")
+    synthetic: dict[Name, SyntheticSet] = Field(description="synthetic sets by name")
+    networks: dict[Name, Network] = Field(default_factory=dict, description="networks to train, by name")
+    methods: dict[Name, MethodRun] = Field(min_length=1, description="methods to run, by the name of their table row")
+    evaluation: Evaluation = Field(Evaluation(), description="what is scored")
+    report: Report = Field(Report(), description="the report")
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Config:
+        for name, network in self.networks.items():
+            trained_on = self.synthetic.get(network.train_set)
+            if trained_on is None or trained_on.role != "train":
+                raise ValueError(
+                    f"networks.{name}.train_set: '{network.train_set}' is not a synthetic set with role: train"
+                )
+        for name, run in self.methods.items():
+            if run.network is not None and run.network not in self.networks:
+                raise ValueError(f"methods.{name}.network: no network is named '{run.network}'")
+        if not any(s.role == "test" for s in self.synthetic.values()):
+            raise ValueError("synthetic: no set has role: test, so there is nothing to evaluate")
+        return self

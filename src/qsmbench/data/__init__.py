@@ -1,0 +1,1 @@
+"""Reading and writing: NIfTI, the Zarr schema, downloads."""

@@ -1,0 +1,1 @@
+"""From a scanner's phase to the local field."""

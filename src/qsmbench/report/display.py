@@ -1,0 +1,101 @@
+"""What the report calls things, and in which order: `display.json`.
+
+The order of sets, methods and metrics in the file is their order in every table and figure.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qsmbench.core.errors import InputError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SetInfo(_Strict):
+    """A set of scans."""
+
+    label: str
+    description: str = ""
+
+
+class MethodInfo(_Strict):
+    """A configured method: the registry's name with its options."""
+
+    label: str
+    doi: str = ""
+    method: str = Field(description="name in the registry of methods")
+    options: dict[str, Any] = Field(default_factory=dict, description="every parameter with its value")
+    description: str = ""
+
+
+class MetricInfo(_Strict):
+    """A metric."""
+
+    label: str
+    unit: str = ""
+    better: Literal["lower", "higher"]
+    doi: str = ""
+    definition: str = ""
+    decimals: int | None = Field(None, ge=0, le=6, description="in tables; by default 1 for percentages, 3 otherwise")
+    ranked: bool = Field(True, description="whether a best value is marked; coverage is a condition, never a merit")
+
+
+class Display(_Strict):
+    """All of `display.json`."""
+
+    title: str
+    sets: dict[str, SetInfo]
+    methods: dict[str, MethodInfo]
+    metrics: dict[str, MetricInfo]
+    config: dict[str, Any] = Field(default_factory=dict, description="the resolved configuration")
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    n_samples_shown: int = Field(1, ge=0, description="subjects a set that get a figure")
+    baseline: str | None = Field(None, description="method that the others are compared with; the first by default")
+
+    @property
+    def baseline_method(self) -> str:
+        """Id of the method that the others are compared with."""
+        return self.baseline if self.baseline is not None else next(iter(self.methods))
+
+    def is_ranked(self, metric: str) -> bool:
+        """Whether tables mark the best value of a metric."""
+        return self.metrics[metric].ranked and metric != "coverage"
+
+    def decimals(self, metric: str) -> int:
+        """Digits after the point in tables."""
+        info = self.metrics[metric]
+        if info.decimals is not None:
+            return info.decimals
+        return 1 if info.unit == "%" else 3
+
+
+def read_display(path: Path) -> Display:
+    """Read and check `display.json`.
+
+    Raises:
+        InputError: no such file, no JSON, a missing or an unknown key, no set, method or metric, an unknown baseline.
+    """
+    try:
+        display = Display.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"no display file at {path}; run the evaluation first") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON ({error}); run the evaluation again") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}, key {where}: {first['msg']}") from error
+    for kind in ("sets", "methods", "metrics"):
+        if not getattr(display, kind):
+            raise InputError(f"{path} lists no {kind}; a report needs at least one")
+    if display.baseline_method not in display.methods:
+        known = ", ".join(display.methods)
+        raise InputError(f"{path}: the baseline '{display.baseline}' is none of its methods ({known})")
+    return display

@@ -1,0 +1,227 @@
+"""One self-contained HTML page: styles and scripts inline, pictures as data, no request to anywhere.
+
+A content security policy in the page forbids what it does not need, so a browser holds us to that. Works from a file,
+on a phone, on paper and with a keyboard.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qsmbench.report.comparisons import ALPHA
+from qsmbench.report.display import Display
+from qsmbench.report.formats import cell_text, heading
+from qsmbench.report.scores import WHOLE_MASK
+from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
+from qsmbench.report.tables import Cell, Column, Row, Table, fixed
+
+_HEADLINE_METRICS = 3
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its file's stem, what it shows in words, and a caption."""
+
+    name: str
+    png: bytes
+    alt: str
+    caption: str
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URL."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the header (PNG specification 11.2.2), so that a page does not jump."""
+        return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
+
+
+@dataclass(frozen=True)
+class SetSection:
+    """What the page shows of a set."""
+
+    name: str
+    table: Table
+    distribution: Picture | None
+    pictures: tuple[Picture, ...]
+    convention: str
+
+    @property
+    def all_pictures(self) -> tuple[Picture, ...]:
+        """Every picture of the section."""
+        return self.pictures if self.distribution is None else (self.distribution, *self.pictures)
+
+
+@dataclass(frozen=True)
+class HeadlineColumn:
+    """A column of the table on top: a set and a metric."""
+
+    set_label: str
+    heading: str
+
+
+def render_page(
+    display: Display,
+    scores: pd.DataFrame,
+    *,
+    sections: Sequence[SetSection],
+    curves: Sequence[Picture],
+    comparisons: pd.DataFrame,
+    failed: pd.DataFrame,
+) -> str:
+    """Fill the template."""
+    environment = Environment(
+        loader=PackageLoader("qsmbench.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(heading=heading, tight=_tight, cell_text=cell_text)
+    environment.filters.update(pretty=_pretty, tidy_json=_tidy_json)
+    headline_columns, headline_rows = _headline(display, sections)
+    return environment.get_template("index.html.jinja").render(
+        display=display,
+        sections=sections,
+        curves=curves,
+        headline_columns=headline_columns,
+        headline_rows=headline_rows,
+        findings=_findings(display, sections),
+        comparisons=_comparison_rows(display, comparisons),
+        baseline=display.methods[display.baseline_method].label,
+        failures=[
+            {
+                "set": display.sets[str(row["set"])].label,
+                "method": display.methods[str(row["method"])].label,
+                "subject": row["subject"],
+                "message": row["message"] or "no message",
+            }
+            for _, row in failed.iterrows()
+        ],
+        n_reconstructions=len(scores.drop_duplicates(["set", "method", "subject"])),
+        n_subjects={str(k): int(v) for k, v in scores.groupby("set")["subject"].nunique().items()},
+        traces=_traces(scores),
+        confidence=f"{CONFIDENCE:.0%}",
+        min_subjects=MIN_SUBJECTS,
+        alpha=f"{ALPHA:g}",
+    )
+
+
+def _headline(
+    display: Display, sections: Sequence[SetSection]
+) -> tuple[list[HeadlineColumn], list[tuple[str, list[tuple[Row, Cell] | None]]]]:
+    """Three metrics where there is one set, else the first metric of every set."""
+    filled = [section for section in sections if section.table.rows]
+    n_metrics = _HEADLINE_METRICS if len(filled) == 1 else 1
+    columns: list[HeadlineColumn] = []
+    places: list[tuple[Table, int]] = []
+    for section in filled:
+        whole = [i for i, c in enumerate(section.table.columns) if c.region == WHOLE_MASK and c.better]
+        for i in whole[:n_metrics]:
+            columns.append(HeadlineColumn(display.sets[section.name].label, heading(section.table.columns[i])))
+            places.append((section.table, i))
+    rows = []
+    for method, info in display.methods.items():
+        cells: list[tuple[Row, Cell] | None] = []
+        for table, i in places:
+            row = next((r for r in table.rows if r.method == method), None)
+            cells.append((row, row.cells[i]) if row is not None else None)
+        if any(cells):
+            rows.append((info.label, cells))
+    return columns, rows
+
+
+def _findings(display: Display, sections: Sequence[SetSection]) -> list[str]:
+    """One sentence a set: who is best by the first ranked metric."""
+    sentences = []
+    for section in sections:
+        found = _first_ranked(section.table.columns)
+        if found is None:
+            continue
+        i, column = found
+        best = [row for row in section.table.rows if row.cells[i].best]
+        if not best:
+            continue
+        names = " and ".join(row.label for row in best)
+        word = "lowest" if column.better == "lower" else "highest"
+        unit = f" {column.unit}" if column.unit else ""
+        failed = [f"{r.label} (failed on {r.n_failed} of {r.n + r.n_failed})" for r in section.table.rows if r.n_failed]
+        excluded = f" Not ranked: {', '.join(failed)}." if failed else ""
+        sentences.append(
+            f"{display.sets[section.name].label}: {word} {column.label} by {names}, "
+            f"{cell_text(best[0].cells[i], best[0])}{unit} (n = {best[0].n}).{excluded}"
+        )
+    return sentences
+
+
+def _first_ranked(columns: Sequence[Column]) -> tuple[int, Column] | None:
+    return next(((i, c) for i, c in enumerate(columns) if c.better and c.region == WHOLE_MASK), None)
+
+
+def _comparison_rows(display: Display, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "set": display.sets[str(row["set"])].label,
+            "method": display.methods[str(row["method"])].label,
+            "metric": display.metrics[str(row["metric"])].label
+            + ("" if row["region"] == WHOLE_MASK else f", {row['region']}"),
+            "n": int(row["n_pairs"]),
+            "difference_value": float(row["median_difference"]),
+            "difference": minus(fixed(row["median_difference"], display.decimals(str(row["metric"])) + 1)),
+            "unit": row["unit"],
+            "effect": minus(fixed(row["effect"], 2)),
+            "effect_value": float(row["effect"]),
+            "p": p_text(row["p_holm"]),
+            "p_value": float(row["p_holm"]),
+            "significant": row["p_holm"] < ALPHA,
+        }
+        for _, row in comparisons.iterrows()
+    ]
+
+
+def minus(text: str) -> str:
+    """Set a real minus sign."""
+    return text.replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """Print a p value: three digits, and nothing below 0.001.
+
+    >>> p_text(0.03125), p_text(1e-7)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _traces(scores: pd.DataFrame) -> dict[str, list[str]]:
+    """Distinct code versions, hashes and seeds that the scores carry."""
+    names = [c for c in ("code_version", "config_hash", "weights_hash", "data_hash", "seed") if c in scores]
+    return {name: sorted({str(v) for v in scores[name].dropna() if str(v)}) for name in names}
+
+
+def _tight(text: str) -> str:
+    """Keep a heading's unit and arrow on one line."""
+    return text.replace(") ", ")\u00a0")
+
+
+def _pretty(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_pretty(v) for v in value)
+    return str(value)
+
+
+def _tidy_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,1 @@
+"""Data loading, losses, the loop, checkpoints."""

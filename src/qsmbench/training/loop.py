@@ -1,0 +1,163 @@
+"""Training: L1 inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from qsmbench.config.model import Network
+from qsmbench.core.errors import InputError
+from qsmbench.core.seeds import seed_for
+from qsmbench.data.atomic import atomic_path, write_text_atomic
+from qsmbench.data.store import StoredSet
+from qsmbench.networks.meta_qsm import MetaQSM
+from qsmbench.networks.weights import TrainedNetwork, new_module
+from qsmbench.training.batches import Batches, measure_scaling, split
+
+RECORD_COLUMNS = ("step", "loss", "validation_rmse", "learning_rate")
+
+
+class DivergenceError(RuntimeError):
+    """The loss is no longer finite."""
+
+
+@dataclass
+class _Run:
+    """All that changes while training goes on, and so all that a checkpoint holds."""
+
+    module: MetaQSM
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    loss_sum: float = 0.0
+    n_summed: int = 0
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def train(store: Path, spec: Network, weights: Path, record: Path, device: str = "cpu") -> None:
+    """Train a network; write its weights and its record.
+
+    Args:
+        store: a synthetic set.
+        spec: architecture and training parameters.
+        weights: where to write the weights; a checkpoint lies beside it until training ends.
+        record: CSV to write: step, loss (mean since the row before, in units of chi's standard deviation),
+            validation_rmse (%; a zero map scores 100) and learning_rate.
+        device: of torch.
+
+    Raises:
+        InputError: the set cannot be trained on.
+        DivergenceError: the loss became NaN or infinite.
+    """
+    stored = StoredSet(store)
+    training, validation = split(len(stored), spec.validation_fraction, spec.seed)
+    scaling = measure_scaling(stored, training)
+    batches = Batches(stored, training, spec.batch_size, spec.seed, scaling)
+    options = {"channels": spec.channels, "levels": spec.levels, "hidden": list(spec.hidden)}
+    checkpoint = weights.with_name(weights.name + ".checkpoint")
+    identity = f"{spec.model_dump_json()} {scaling} {len(stored)}"
+    weights.parent.mkdir(parents=True, exist_ok=True)
+
+    torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
+    module = new_module(spec.architecture, options).to(device)
+    run = _Run(module, torch.optim.RMSprop(module.parameters(), lr=spec.learning_rate))
+    if _resume(run, checkpoint, identity, device):
+        print(f"resuming from step {run.step}", flush=True)  # noqa: T201
+
+    with tqdm(total=spec.steps, initial=run.step, unit="step", disable=None) as bar:
+        while run.step < spec.steps:
+            _advance(run, spec, batches, device)
+            bar.update()
+            if run.step % spec.validation_steps == 0 or run.step == spec.steps:
+                line = _note(run, _validation_rmse(run.module, batches, validation, device))
+                bar.write(line)
+            if run.step % spec.checkpoint_steps == 0:
+                _save(run, checkpoint, identity)
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([RECORD_COLUMNS, *run.rows])
+    write_text_atomic(record, table.getvalue())
+    summary = {
+        "train_set": store.stem,
+        "n_training": len(training),
+        "n_validation": len(validation),
+        "n_parameters": sum(p.numel() for p in module.parameters()),
+        "validation_rmse": float(run.rows[-1][2]),
+    }
+    state = {name: value.cpu() for name, value in module.state_dict().items()}
+    TrainedNetwork(spec.architecture, options, scaling, state, summary).save(weights)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
+    rate = spec.learning_rate * spec.decay ** (run.step // spec.decay_steps)
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    field_, chi, mask, voxel_size = (t.to(device) for t in batches.load(batches.at(run.step)))
+    run.module.train()
+    estimate = run.module(field_, voxel_size)
+    loss = ((estimate - chi).abs() * mask).sum() / mask.sum()
+    run.optimiser.zero_grad(set_to_none=True)
+    (loss + spec.kernel_penalty * run.module.kernel_penalty()).backward()
+    run.optimiser.step()
+    run.step += 1
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise DivergenceError(f"the loss is {value} at step {run.step}; lower networks.*.learning_rate")
+    run.loss_sum += value
+    run.n_summed += 1
+
+
+@torch.no_grad()
+def _validation_rmse(module: MetaQSM, batches: Batches, indices: list[int], device: str) -> float:
+    """RMSE over all validation voxels, % of the truth's norm."""
+    module.eval()
+    error = norm = 0.0
+    for index in indices:
+        field_, chi, mask, voxel_size = (t.to(device) for t in batches.load([index]))
+        estimate = module(field_, voxel_size)
+        error += float(((estimate - chi)[mask] ** 2).sum())
+        norm += float((chi[mask] ** 2).sum())
+    return 100 * math.sqrt(error / norm)
+
+
+def _note(run: _Run, rmse: float) -> str:
+    loss = run.loss_sum / run.n_summed
+    rate = run.optimiser.param_groups[0]["lr"]
+    run.rows.append([str(run.step), f"{loss:.6g}", f"{rmse:.6g}", f"{rate:.6g}"])
+    run.loss_sum, run.n_summed = 0.0, 0
+    return f"step {run.step}: loss {loss:.4f}, validation RMSE {rmse:.1f} %"
+
+
+def _save(run: _Run, path: Path, identity: str) -> None:
+    content = {
+        "identity": identity,
+        "module": run.module.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "progress": [run.step, run.loss_sum, run.n_summed],
+        "rows": run.rows,
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def _resume(run: _Run, path: Path, identity: str, device: str) -> bool:
+    """Load a checkpoint of the very same training; any other is left aside."""
+    if not path.exists():
+        return False
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise InputError(f"checkpoint {path} is damaged; delete it to train from the start") from error
+    if content["identity"] != identity:
+        return False
+    run.module.load_state_dict(content["module"])
+    run.optimiser.load_state_dict(content["optimiser"])
+    run.step, run.loss_sum, run.n_summed = content["progress"]
+    run.rows = content["rows"]
+    return True

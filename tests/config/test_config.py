@@ -1,0 +1,111 @@
+"""The configuration: what it accepts, what it refuses and how it says so, and that its documentation is current."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qsmbench.benchmark.plan import check_against_registries, display
+from qsmbench.config.document import document
+from qsmbench.config.load import check_config, read_config
+from qsmbench.core.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def content():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_every_shipped_configuration_is_valid(path):
+    check_against_registries(read_config(path), path.name)
+
+
+def test_paper_configuration_has_the_papers_numbers():
+    config = read_config(ROOT / "configs" / "paper.yaml")
+    train = config.synthetic["train"]
+    assert train.n_samples == 30000
+    assert train.recipe.shape == (128, 128, 64)
+    assert train.recipe.voxel_size.min == (0.5, 0.5, 2.0)
+    assert train.recipe.voxel_size.max == (1.0, 1.0, 4.0)
+    tests = {name: spec for name, spec in config.synthetic.items() if spec.role == "test"}
+    assert {spec.n_samples for spec in tests.values()} == {100}
+    assert {spec.recipe.shape for spec in tests.values()} == {(256, 256, 64)}
+    assert {spec.recipe.voxel_size.min for spec in tests.values()} == {
+        (0.5, 0.5, 2.0),
+        (0.7639, 0.7639, 3.0),
+    }
+    network = config.networks["meta-qsm"]
+    assert (network.learning_rate, network.batch_size, network.decay_steps) == (1e-4, 4, 200)
+
+
+def test_documentation_of_keys_is_current():
+    written = (ROOT / "docs" / "configuration.md").read_text()
+    assert written == document(), "run `make docs`"
+    assert "| `synthetic.<name>.n_samples` | integer | required |" in written
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sead": 3}, r"config: unknown key 'sead' \(did you mean 'seed'\?\)"),
+        ({"source": {"kind": "phantom", "sed": 3}}, r"unknown key 'source.sed' \(did you mean 'seed'\?\)"),
+        ({"source": {"kind": "nifty"}}, r"key 'source': .*'phantom', 'challenge2016', 'nifti'"),
+        ({"methods": {"tkd": {"option": {}}}}, r"unknown key 'methods.tkd.option' \(did you mean 'options'\?\)"),
+        ({"methods": {"meta-qsm": {"network": "unet"}}}, "methods.meta-qsm.network: no network is named 'unet'"),
+        ({"networks": {"a b": {"train_set": "train", "steps": 3}}}, "networks.a b"),
+        ({"networks": {"net": {"train_set": "test-random", "steps": 3}}}, "is not a synthetic set with role: train"),
+        ({"seed": "many"}, "key 'seed': input should be a valid integer"),
+    ],
+)
+def test_refusals_name_the_key(content, change, message):
+    with pytest.raises(InputError, match=message):
+        check_config(content | change)
+
+
+def test_unknown_key_deep_inside_a_recipe(content):
+    content["synthetic"]["train"]["recipe"]["voxel_sise"] = {}
+    with pytest.raises(InputError, match=r"'synthetic.train.recipe.voxel_sise' \(did you mean 'voxel_size'\?\)"):
+        check_config(content)
+
+
+def test_several_mistakes_are_told_together(content):
+    content["sead"] = 1
+    content["synthetic"]["train"]["n_sample"] = 3
+    with pytest.raises(InputError) as caught:
+        check_config(content)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_methods_options_and_metrics_are_checked(content):
+    content["methods"] = {"tdk": {}, "l2": {"options": {"regularisation": 1}}, "meta-qsm": {}}
+    content["evaluation"] = {"metrics": ["rsme"]}
+    with pytest.raises(InputError) as caught:
+        check_against_registries(check_config(content), "config")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert "unknown method 'tdk' (did you mean 'tkd'?)" in lines[0]
+    assert "method l2 has no option 'regularisation' (did you mean 'regularization'?)" in lines[1]
+    assert "meta-qsm is a trained network: say which with 'network'" in lines[2]
+    assert "unknown metric 'rsme' (did you mean 'rmse'?)" in lines[3]
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_config(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1, 2")
+    with pytest.raises(InputError, match="is not valid YAML"):
+        read_config(broken)
+
+
+def test_display_keeps_the_configurations_order(content):
+    shown = display(check_config(content))
+    assert list(shown["methods"]) == list(content["methods"])
+    assert shown["methods"]["tkd"]["options"]["threshold"] == 0.2
+    assert list(shown["sets"]) == [name for name, spec in content["synthetic"].items() if spec["role"] == "test"]
+    assert shown["metrics"]["rmse"]["better"] == "lower"

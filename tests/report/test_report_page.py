@@ -1,0 +1,219 @@
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qsmbench.core.errors import InputError
+from qsmbench.report import build_report
+from qsmbench.report.display import read_display
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask about and checks that tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def out(stored_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One report that the tests below only read."""
+    out = tmp_path_factory.mktemp("report") / "out"
+    assert build_report(*stored_run.arguments(), out) == out / "index.html"
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(out: Path) -> Page:
+    return Page((out / "index.html").read_text(encoding="utf-8"))
+
+
+def test_report_is_complete(out: Path) -> None:
+    figures = {path.name for path in (out / "figures").iterdir()}
+    assert figures == {
+        "synthetic-test-0.png", "synthetic-test-1.png", "synthetic-test-distribution.png",
+        "one-0.png", "training-net.png",
+    }  # fmt: skip
+    assert (out / "tables" / "all.csv").is_file()
+    assert (out / "index.html").stat().st_size < 2e6
+
+
+def test_report_is_the_same_twice(out: Path, run, tmp_path: Path) -> None:
+    scores = pd.read_parquet(run.scores).sample(frac=1, random_state=5)
+    scores.to_parquet(run.scores)
+    again = build_report(*run.arguments(), tmp_path / "again").parent
+    files = sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
+    for name in files:
+        assert (out / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
+    for tag, attrs in page.tags:
+        for name in ("src", "href", "srcset", "data", "action"):
+            value = attrs.get(name)
+            if value is None:
+                continue
+            if tag == "a":
+                assert value.startswith(("#", "https://doi.org/")), value
+            else:
+                assert value.startswith("data:"), (tag, value[:40])
+    policy = next(a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+
+
+def test_every_picture_has_an_alternative_text_and_its_size(page: Page) -> None:
+    pictures = page.all("img")
+    assert len(pictures) == 5
+    for picture in pictures:
+        assert len(picture["alt"] or "") > 40
+        assert int(picture["width"] or 0) > 300
+        assert int(picture["height"] or 0) > 100
+
+
+def test_links_within_the_page_lead_somewhere(page: Page) -> None:
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        if (link["href"] or "").startswith("#"):
+            assert (link["href"] or "")[1:] in ids
+
+
+def test_page_says_what_ran_what_failed_and_what_made_it(page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "18 reconstructions: 3 methods on Synthetic_test (n = 5), One head (n = 1). 1 failed." in text
+    assert (
+        "Synthetic_test: lowest RMSE by L2 & more, 32.0 ± 2.6 % (n = 5). Not ranked: Meta|QSM (failed on 1 of 5)."
+        in text
+    )
+    assert "Meta|QSM on Synthetic_test, subject 1: diverged at <step 3>" in text
+    assert "threshold = 0.2" in text
+    assert "blocks = 2, 3" in text
+    assert "c0ffee" in text
+    assert '"seed": 7' in text
+    assert any("bad" in (attrs.get("class") or "") for attrs in page.all("span"))
+    assert {"href": "https://doi.org/10.1002/mrm.22135"} in page.all("a")
+
+
+def test_text_is_escaped(out: Path) -> None:
+    html = (out / "index.html").read_text(encoding="utf-8")
+    assert html.count("</script>") == 1
+    assert "<title>A benchmark &lt;of 3 &amp; more&gt;</title>" in html
+
+
+def test_headings_of_tables_have_scopes_and_sort_buttons(page: Page) -> None:
+    assert all(attrs.get("scope") in ("col", "row") for attrs in page.all("th"))
+    assert sum(attrs.get("class") == "sort" for attrs in page.all("button")) >= 10
+
+
+def test_a_report_of_nothing_but_failures(run, tmp_path: Path) -> None:
+    scores = pd.read_parquet(run.scores).assign(status="failed", value=np.nan, message=None)
+    scores.to_parquet(run.scores)
+    page = build_report(run.scores, run.display, {}, {}, tmp_path / "out")
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert "18 failed." in text
+    assert "no message" in text
+
+
+def test_a_set_without_volumes_or_scores(run, tmp_path: Path) -> None:
+    scores = pd.read_parquet(run.scores)
+    scores[scores["set"] == "one"].to_parquet(run.scores)
+    out = build_report(run.scores, run.display, {}, {}, tmp_path / "out")
+    text = Page(out.read_text(encoding="utf-8")).text
+    assert "No scores." in text
+    assert not (tmp_path / "out" / "tables" / "synthetic-test.csv").exists()
+    assert not (tmp_path / "out" / "figures").exists()
+
+
+def test_volumes_of_an_unknown_set_are_refused(run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'other'"):
+        build_report(run.scores, run.display, {"other": run.volumes["one"]}, {}, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda d: d.pop("methods"), "key methods"),
+        (lambda d: d.update(mehtods={}), "key mehtods"),
+        (lambda d: d["metrics"]["rmse"].update(better="up"), "key metrics.rmse.better"),
+        (lambda d: d.update(baseline="medi"), "baseline 'medi'"),
+        (lambda d: d.update(sets={}), "lists no sets"),
+    ],
+)
+def test_a_bad_display_file_is_refused(run, change, match: str) -> None:
+    display = json.loads(run.display.read_text())
+    change(display)
+    run.display.write_text(json.dumps(display))
+    with pytest.raises(InputError, match=match):
+        read_display(run.display)
+
+
+@pytest.mark.parametrize("name", ["scores", "display"])
+def test_missing_and_broken_files_are_refused(run, tmp_path: Path, name: str) -> None:
+    path: Path = getattr(run, name)
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"not JSON|not a Parquet file"):
+        build_report(*run.arguments(), tmp_path / "out")
+    path.unlink()
+    with pytest.raises(InputError, match="run the evaluation first"):
+        build_report(*run.arguments(), tmp_path / "out")
+
+
+def test_no_torch_is_imported() -> None:
+    code = "import sys, qsmbench.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium to open the page in")
+def test_a_browser_sorts_the_tables(out: Path, tmp_path: Path) -> None:
+    """Press the button of RMSE twice in the first table of a set, then read the order of its rows."""
+    page = tmp_path / "probed.html"
+    probe = """<script>
+    const table = document.querySelector("#set-1 table");
+    const order = () => Array.from(table.tBodies[0].rows, (row) => row.cells[0].textContent).join(",");
+    const button = table.tHead.rows[0].cells[3].querySelector("button");
+    button.click(); const rising = order();
+    button.click();
+    document.body.dataset.probe = rising + ";" + order() + ";" + table.tHead.rows[0].cells[3].getAttribute("aria-sort");
+    </script></body>"""
+    page.write_text((out / "index.html").read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
+    done = subprocess.run(
+        [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            f"--user-data-dir={tmp_path / 'browser'}", "--enable-logging=stderr", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert 'data-probe="Meta|QSM,L2 &amp; more,TKD;TKD,L2 &amp; more,Meta|QSM;descending"' in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -1,0 +1,152 @@
+"""Training on a real little set: it learns, resumes exactly, and its weights come back from disk."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from qsmbench.config.model import Network
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
+from qsmbench.methods.registry import build
+from qsmbench.networks.weights import load_network
+from qsmbench.physics.dipole import forward_field
+from qsmbench.training.batches import Batches, measure_scaling, split
+from qsmbench.training.loop import DivergenceError, train
+
+SHAPE = (24, 24, 12)
+SPEC = Network(
+    train_set="train", channels=4, levels=2, hidden=(8, 2), steps=60, batch_size=2, learning_rate=2e-3,
+    validation_steps=20, checkpoint_steps=20,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Twelve samples of smooth random chi and its field, at voxel sizes from 1 to 2 mm."""
+    path = tmp_path_factory.mktemp("training") / "train.zarr"
+    create_store(path, SHAPE, 12, 12, {})
+    samples = []
+    for number in range(12):
+        rng = np.random.default_rng(number)
+        voxel_size = (1.0 + number / 12, 1.0, 2.0)
+        chi = gaussian_filter(rng.standard_normal(SHAPE), 1.5).astype(np.float32)
+        chi *= 0.05 / chi.std()
+        mask = np.ones(SHAPE, bool)
+        field = forward_field(torch.from_numpy(chi), Grid(SHAPE, voxel_size)).numpy()
+        samples.append(Sample(chi, field, mask, voxel_size, (0.0, 0.0, 1.0)))
+    write_shard(path, 0, samples)
+    return path
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_learns_and_its_weights_come_back(store, tmp_path):
+    weights, record = tmp_path / "net.pt", tmp_path / "net.csv"
+    train(store, SPEC, weights, record)
+    course = rows(record)
+    assert [int(row["step"]) for row in course] == [20, 40, 60]
+    assert float(course[-1]["loss"]) < 0.85 * float(course[0]["loss"])
+    # A zero map scores 100 %.
+    assert float(course[-1]["validation_rmse"]) < 90
+    assert not weights.with_name("net.pt.checkpoint").exists()
+
+    trained = load_network(weights)
+    assert trained.record["n_training"] == 11
+    stored = StoredSet(store)
+    _, held_out = split(12, SPEC.validation_fraction, SPEC.seed)
+    chi = build("meta-qsm", {}, weights)(stored.scan(held_out[0])).numpy()
+    truth = stored.reference(held_out[0]).chi
+    error = 100 * np.linalg.norm(chi - truth) / np.linalg.norm(truth)
+    assert error == pytest.approx(float(course[-1]["validation_rmse"]), rel=1e-4)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(store, tmp_path):
+    train(store, SPEC, tmp_path / "whole.pt", tmp_path / "whole.csv")
+    script = (
+        "import sys, torch; from pathlib import Path; from qsmbench.config.model import Network;"
+        "from qsmbench.training.loop import train; torch.set_num_threads(1);"
+        "train(Path(sys.argv[1]), Network.model_validate_json(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))"
+    )
+    weights, record = tmp_path / "cut.pt", tmp_path / "cut.csv"
+    command = [sys.executable, "-c", script, str(store), SPEC.model_dump_json(), str(weights), str(record)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = weights.with_name("cut.pt.checkpoint")
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+        assert process.poll() is None, "training ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not weights.exists()
+
+    train(store, SPEC, weights, record)
+    assert record.read_text() == (tmp_path / "whole.csv").read_text()
+    whole, cut = load_network(tmp_path / "whole.pt").state, load_network(weights).state
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_a_checkpoint_of_another_training_is_left_aside(store, tmp_path):
+    short = SPEC.model_copy(update={"steps": 20, "checkpoint_steps": 10})
+    weights = tmp_path / "net.pt"
+    train(store, short, weights, tmp_path / "a.csv")
+    other = short.model_copy(update={"seed": 1})
+    # What a kill would leave: a checkpoint of `short`, made by stopping its training when it writes the weights.
+    weights.unlink()
+    weights.mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        train(store, short, weights, tmp_path / "b.csv")
+    weights.rmdir()
+    assert weights.with_name("net.pt.checkpoint").exists()
+    train(store, other, weights, tmp_path / "c.csv")
+    train(store, other, tmp_path / "fresh.pt", tmp_path / "d.csv")
+    assert (tmp_path / "c.csv").read_text() == (tmp_path / "d.csv").read_text()
+
+
+def test_divergence_is_told(store, tmp_path):
+    wild = SPEC.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(DivergenceError, match=r"the loss is .* lower networks"):
+        train(store, wild, tmp_path / "net.pt", tmp_path / "net.csv")
+
+
+def test_every_epoch_visits_each_sample_once(store):
+    stored = StoredSet(store)
+    training, validation = split(12, 0.25, seed=3)
+    assert sorted(training + validation) == list(range(12))
+    assert len(validation) == 3
+    batches = Batches(stored, training, 3, 3, measure_scaling(stored, training))
+    first = [i for step in range(3) for i in batches.at(step)]
+    second = [i for step in range(3, 6) for i in batches.at(step)]
+    assert sorted(first) == sorted(second) == training
+    assert first != second
+    assert batches.at(4) == batches.at(4)
+
+
+def test_scaling_brings_volumes_to_unit_deviation(store):
+    stored = StoredSet(store)
+    scaling = measure_scaling(stored, list(range(12)))
+    assert scaling.chi_std == pytest.approx(0.05, rel=0.01)
+    batches = Batches(stored, list(range(12)), 12, 0, scaling)
+    field, chi, mask, voxel_size = batches.load(list(range(12)))
+    assert float(field[mask].std()) == pytest.approx(1, rel=0.01)
+    assert float(chi[mask].std()) == pytest.approx(1, rel=0.01)
+    assert float(voxel_size[:, 0].min()) == pytest.approx(-1, abs=1e-5)
+    assert float(voxel_size[:, 0].max()) == pytest.approx(1, abs=1e-5)
+    assert float(voxel_size[:, 1].abs().max()) == pytest.approx(0, abs=1e-6)
+
+
+def test_one_sample_cannot_be_split():
+    with pytest.raises(InputError, match="at least 2 samples"):
+        split(1, 0.1, 0)

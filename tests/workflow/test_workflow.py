@@ -1,0 +1,174 @@
+"""The rules, run for real on a tiny configuration: complete, repaired shard by shard, the same on any cores."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+from scipy.ndimage import gaussian_filter
+
+from qsmbench.data.nifti import write_volume
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.workflow
+
+
+def tiny(folder: Path) -> dict:
+    """A configuration of seconds on a little head made in the test."""
+    shape = (44, 52, 40)
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    mask = sum((a / 0.85) ** 2 for a in axes) < 1
+    chi = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 1.5)
+    chi = np.where(mask, 0.05 * chi / chi.std(), 0).astype(np.float32)
+    write_volume(folder / "head.nii.gz", chi, np.diag([3.0, 3.0, 3.0, 1.0]))
+    recipe = {"shape": [24, 24, 16], "voxel_size": {"min": [3.0, 3.0, 4.0], "max": [4.0, 4.0, 6.0]}}
+    return {
+        "source": {"kind": "nifti", "chi": "head.nii.gz"},
+        "synthetic": {
+            "train": {"role": "train", "n_samples": 6, "samples_per_shard": 3, "recipe": recipe},
+            "test": {"role": "test", "n_samples": 3, "samples_per_shard": 2, "recipe": recipe},
+        },
+        "networks": {
+            "net": {
+                "train_set": "train", "channels": 4, "levels": 2, "hidden": [4, 2], "steps": 6, "batch_size": 2,
+                "validation_steps": 3, "checkpoint_steps": 3,
+            }
+        },
+        "methods": {"tkd": {}, "l2": {}, "meta": {"method": "meta-qsm", "network": "net"}},
+        "report": {"subjects_shown": 1},
+    }  # fmt: skip
+
+
+def snakemake(folder: Path, *arguments: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
+    command = [
+        *(str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", str(folder / config), *arguments),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = snakemake(folder, *arguments)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stderr
+
+
+def planned(folder: Path) -> dict[str, int]:
+    """How many jobs of each rule a dry run would start."""
+    done = snakemake(folder, "--cores", "2", "--dry-run", "--quiet", "host")
+    assert done.returncode == 0, done.stderr[-4000:]
+    lines = (done.stdout + done.stderr).splitlines()
+    if any("Nothing to be done" in line for line in lines):
+        return {}
+    # The statistics stand twice, before and after the jobs; each line is a rule's name and its number of jobs.
+    pairs = [line.split() for line in lines]
+    return {
+        p[0]: int(p[1])
+        for p in pairs
+        if len(p) == 2 and p[0].isidentifier() and p[1].isdigit() and p[0] not in ("total", "all")
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two cores")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny(folder), sort_keys=False))
+    run(folder, "--cores", "2")
+    return folder
+
+
+def test_it_ends_with_scores_tables_and_a_page(finished):
+    results = finished / "results"
+    scores = pd.read_parquet(results / "scores.parquet")
+    assert set(scores["method"]) == {"tkd", "l2", "meta"}
+    assert set(scores["subject"]) == {"00000", "00001", "00002"}
+    assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
+    assert (scores["status"] == "ok").all()
+    assert scores["value"].notna().all()
+    assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
+    assert scores["data_hash"].nunique() == 3
+    page = (results / "report/index.html").read_text()
+    assert "Meta-QSM" in page
+    assert "data:image/png;base64," in page
+    for kind in ("csv", "md", "tex"):
+        assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert planned(finished) == {}
+
+
+def test_one_core_gives_the_same_bytes(finished, tmp_path):
+    for name in ("tiny.yaml", "head.nii.gz"):
+        shutil.copy(finished / name, tmp_path / name)
+    run(tmp_path, "--cores", "1")
+    tables = sorted(p.relative_to(finished) for p in (finished / "results/report/tables").iterdir())
+    assert len(tables) >= 4
+    hashes = sorted(p.relative_to(finished) for p in (finished / "results/synthetic").rglob("*.json"))
+    for path in [*tables, *hashes, Path("results/scores.parquet"), Path("results/networks/net.csv")]:
+        assert (tmp_path / path).read_bytes() == (finished / path).read_bytes(), path
+
+
+def test_a_deleted_shard_is_made_again_alone(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    store = folder / "results/synthetic/test.zarr"
+    shard = store / "chi/c/1/0/0/0"
+    hashes = folder / "results/synthetic/test.hashes/1.json"
+    before, stamp = hashes.read_text(), (store / "chi/c/0/0/0/0").stat().st_mtime_ns
+    weights = (folder / "results/networks/net.pt").stat().st_mtime_ns
+    table = (folder / "results/report/tables/test.csv").read_bytes()
+    shard.unlink()
+    jobs = planned(folder)
+    assert jobs == {"make_shard": 1, "reconstruct": 3, "evaluate": 3, "collect_scores": 1, "report": 1}
+    run(folder, "--cores", "2")
+    assert hashes.read_text() == before
+    assert (store / "chi/c/0/0/0/0").stat().st_mtime_ns == stamp
+    assert (folder / "results/networks/net.pt").stat().st_mtime_ns == weights
+    assert (folder / "results/report/tables/test.csv").read_bytes() == table
+    assert planned(folder) == {}
+
+
+def test_a_growing_set_keeps_its_shards(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    config = tiny(folder)
+    config["synthetic"]["train"]["n_samples"] = 9
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    # The head was written again with the same content; its time alone must not make everything again.
+    assert planned(folder)["make_shard"] == 1
+
+
+def test_stored_samples_say_what_they_are(finished):
+    with xr.open_zarr(finished / "results/synthetic/test.zarr") as data:
+        assert data.sizes == {"sample": 3, "x": 24, "y": 24, "z": 16, "axis": 3}
+        assert data.attrs["recipe"]["shape"] == [24, 24, 16]
+        assert float(data.voxel_size.min()) >= 3.0
+    shard = json.loads((finished / "results/synthetic/test.hashes/0.json").read_text())
+    assert [row["sample"] for row in shard["samples"]] == [0, 1]
+
+
+def test_a_misspelt_key_ends_with_one_line_and_status_2(finished, tmp_path):
+    config = tiny(tmp_path) | {"metods": {}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--cores", "1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "qsmbench: config: unknown key 'metods' (did you mean 'methods'?)"
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_unknown_method_is_found_before_any_job(finished, tmp_path):
+    config = tiny(tmp_path)
+    config["methods"]["tdk"] = {}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--cores", "1")
+    assert done.returncode == 2
+    assert "methods.tdk: unknown method 'tdk' (did you mean 'tkd'?)" in done.stderr.splitlines()[-1]
