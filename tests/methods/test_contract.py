@@ -98,6 +98,9 @@ def test_axes_can_be_permuted(name, method, small_scan):
         b0=small_scan.b0,
         echo_times=small_scan.echo_times,
     )
+    if name == "ilsqr":
+        # Rounding grows along a Krylov series and may move its end by an iteration: compared is a short one.
+        method = build(name, {"max_iterations": 8})
     expected = method(small_scan).permute(axes)
     torch.testing.assert_close(method(turned), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
 

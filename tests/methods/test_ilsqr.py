@@ -30,10 +30,14 @@ def test_the_streak_operator_and_its_adjoint(oblique_grid):
     torch.testing.assert_close(left, right)
 
 
+# Rounding grows along a Krylov series and may move its end by an iteration: symmetries are compared on short ones.
+SHORT = ILSQR(max_iterations=8)
+
+
 @pytest.mark.parametrize("factor", [10.0, -1.0])
 def test_it_is_homogeneous_of_either_sign(small_scan, factor):
-    expected = factor * ILSQR()(small_scan)
-    found = ILSQR()(replace(small_scan, local_field=factor * small_scan.local_field))
+    expected = factor * SHORT(small_scan)
+    found = SHORT(replace(small_scan, local_field=factor * small_scan.local_field))
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
 
 
@@ -44,8 +48,8 @@ def test_the_sense_of_an_axis_does_not_matter(small_scan, axis):
     flipped = Scan(
         small_scan.local_field.flip(axis), small_scan.mask.flip(axis), replace(small_scan.grid, b0_dir=b0_dir)
     )
-    expected = ILSQR()(small_scan).flip(axis)
-    torch.testing.assert_close(ILSQR()(flipped), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
+    expected = SHORT(small_scan).flip(axis)
+    torch.testing.assert_close(SHORT(flipped), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
 
 
 def test_edge_weights_fall_at_edges_and_vanish_across_the_mask():
@@ -66,8 +70,8 @@ def test_edge_weights_fall_at_edges_and_vanish_across_the_mask():
 @pytest.mark.parametrize("system", ["direct", "normal"])
 def test_without_noise_the_inversion_explains_the_field(small_scan, small_chi, system):
     chi = torch.from_numpy(small_chi) * small_scan.mask
-    clean = replace(small_scan, local_field=forward_field(chi, small_scan.grid))
-    steps = ILSQR(system=system, tolerance=1e-6, max_iterations=300).steps(clean)
+    clean = replace(small_scan, local_field=forward_field(chi, small_scan.grid, padding=6))
+    steps = ILSQR(system=system, tolerance=1e-6, max_iterations=300, padding=8).steps(clean)
     assert steps.inversion.residuals[-1] < 2e-3
     assert len(steps.inversion.residuals) == steps.inversion.n_iterations
     cropped = chi[tuple(slice(int(i.min()), int(i.max()) + 1) for i in small_scan.mask.nonzero(as_tuple=True))]
@@ -101,7 +105,7 @@ def test_a_field_of_zeros_gives_zeros_and_a_tiny_mask_does_not_fail(small_scan):
     assert not ILSQR()(replace(small_scan, local_field=torch.zeros(small_scan.grid.shape))).any()
     mask = torch.zeros(small_scan.grid.shape, dtype=torch.bool)
     mask[15, 12, 9] = True
-    assert bool(torch.isfinite(ILSQR(padding=4)(replace(small_scan, mask=mask))).all())
+    assert bool(torch.isfinite(ILSQR()(replace(small_scan, mask=mask))).all())
 
 
 def test_bad_options_are_refused():

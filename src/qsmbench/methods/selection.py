@@ -11,13 +11,13 @@ All three see a sample through q alone: histograms over log q hold them for ever
   10.1080/00401706.1979.10489751).
 - `discrepancy` lets the residual be as large as the given noise in its degrees of freedom (Thompson 1991, doi
   10.1109/34.88568). Morozov's plain principle, which leaves out what the fit absorbs, smooths too much: lambda 2.5 to 3
-  times too large on the 2016 head.
+  times too large on the 2016 head. Noise below the error that the cut at the mask makes leads it to smooth too little.
 - `lcurve` takes the corner of log residual against log seminorm (Hansen 1992, doi 10.1137/1034115; in QSM: Bilgic 2014,
   doi 10.1002/mrm.25029). A noisy field's L-curve may have none, or one far too low.
 
 Error of L2 on the 2016 head with 0, 2.5, 5 and 10 ppb of white noise: gcv 24.1, 37.1, 46.4, 56.6 % (the least that any
-lambda gives, within 0.1), discrepancy 41.9, 37.1, 46.9, 57.7 %, lcurve 35.4, 53.2 %, none, none; fixed 0.005: 29.3, 37.1,
-54.3, 96.1 %.
+lambda gives, within 0.1), discrepancy 41.9, 37.1, 46.9, 57.7 %, lcurve 35.4, 53.2 %, none, none; fixed 0.005: 29.3,
+37.1, 54.3, 96.1 %.
 """
 
 from __future__ import annotations
