@@ -18,6 +18,7 @@ include: "rules/common.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
+include: "rules/tune.smk"
 include: "rules/reconstruct.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
@@ -29,3 +30,4 @@ rule all:
         # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
         all_shard_files(),
         rules.report.output,
+        rules.method_table.output,

@@ -40,6 +40,7 @@ wildcard_constraints:
     network="[A-Za-z0-9-]+",
     run="[A-Za-z0-9-]+",
     shard=r"\d+",
+    point=r"\d+",
 
 
 def shards(name):
@@ -66,6 +67,7 @@ SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
 HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
 WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
 RECORD = f"{RESULTS}/networks/{{network}}.csv"
+TUNED = f"{RESULTS}/tuning/{{run}}.json"
 MAPS = f"{RESULTS}/reconstructions/{{set}}/{{run}}.zarr"
 
 
@@ -94,6 +96,26 @@ def training_set(wildcards):
 def run_weights(wildcards):
     network = CONFIG.methods[wildcards.run].network
     return [] if network is None else expand(WEIGHTS, network=network)
+
+
+def tuning_points(name):
+    return CONFIG.methods[name].tuning.points
+
+
+def run_tuning(wildcards):
+    """What a run's parameters were chosen to be, where they are chosen."""
+    tuned = CONFIG.methods[wildcards.run].tuning is not None
+    return expand(TUNED, run=wildcards.run) if tuned else []
+
+
+def point_arguments(wildcards):
+    run = CONFIG.methods[wildcards.run]
+    options = run.options | tuning_points(wildcards.run)[int(wildcards.point)]
+    return [
+        run.method or wildcards.run,
+        "--options",
+        json.dumps(options, sort_keys=True),
+    ]
 
 
 def run_arguments(wildcards):

@@ -28,3 +28,33 @@ rule report:
     shell:
         "qsmbench report --config {params.config:q} --scores {input.scores:q} --out-dir {params.out_dir:q}"
         " > {log:q} 2>&1"
+
+
+# Times and memory differ from run to run: beside the report, not among its tables.
+rule method_table:
+    input:
+        scores=rules.collect_scores.output,
+        timings=expand(
+            rules.reconstruct.output.timings, set=TEST_SETS, run=CONFIG.methods
+        ),
+        status=expand(
+            rules.reconstruct.output.status, set=TEST_SETS, run=CONFIG.methods
+        ),
+        tuned=expand(
+            TUNED, run=[name for name, run in CONFIG.methods.items() if run.tuning]
+        ),
+    output:
+        RESULTS / "methods.md",
+    log:
+        RESULTS / "logs/method_table.log",
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=CONFIG.model_dump_json(),
+        results=RESULTS,
+    shell:
+        "qsmbench method-table --config {params.config:q} --scores {input.scores:q} --results {params.results:q}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -81,6 +81,7 @@ def test_no_field_gives_no_chi(chi, scan):
 
 def test_stopping_early_is_said(scan, caplog):
     with caplog.at_level(logging.WARNING):
-        _, updates = RTS(max_iterations=1).solve(scan)
-    assert len(updates) == 1
-    assert "RTS did not converge" in caplog.text
+        (course,) = RTS(max_iterations=1).reconstruct(scan).courses
+    assert len(course.values) == 1
+    assert not course.converged
+    assert "RTS stopped at its limit of 1 iterations" in caplog.text

@@ -27,7 +27,7 @@ def whole_head(source: Source, recipe: Recipe, rng: np.random.Generator):
     """Chi of the whole head at the sample's resolution, and where the sample lies in it: no windows, no blocks."""
     drawn = draw(recipe, source, rng)
     box, points = head_box(source, drawn.deformation)
-    corner, _ = crop_corner(recipe, drawn, points, source.point_volume)
+    corner, _ = crop_corner(recipe, drawn, points, source)
     size = np.array(drawn.voxel_size)
     low = np.minimum(0, np.floor((box[0] - corner) / size)).astype(int)
     high = np.maximum(recipe.shape, np.ceil((box[1] - corner) / size)).astype(int)
@@ -109,7 +109,7 @@ def test_labels_follow_the_tissue(small_source, small_recipe):
     drawn = draw(plain, small_source, generator_for("label", 0))
     only_nucleus = replace(drawn, contrast=ContrastChange(tissue={7: (4.0, 0.0)}))
     _, points = head_box(small_source, drawn.deformation)
-    corner, _ = crop_corner(plain, drawn, points, small_source.point_volume)
+    corner, _ = crop_corner(plain, drawn, points, small_source)
     window = Window(plain.shape, drawn.voxel_size, tuple(corner))
     nucleus = Source((small_source.labels == 7).astype(np.float32), small_source.mask, small_source.grid)
     share = Head(nucleus, drawn).chi_and_mask(window)[0]

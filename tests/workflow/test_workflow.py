@@ -33,6 +33,7 @@ def tiny(folder: Path) -> dict:
         "source": {"kind": "nifti", "chi": "head.nii.gz"},
         "synthetic": {
             "train": {"role": "train", "n_samples": 6, "samples_per_shard": 3, "recipe": recipe},
+            "tune": {"role": "tune", "n_samples": 1, "samples_per_shard": 1, "recipe": recipe},
             "test": {"role": "test", "n_samples": 3, "samples_per_shard": 2, "recipe": recipe},
         },
         "networks": {
@@ -41,7 +42,12 @@ def tiny(folder: Path) -> dict:
                 "validation_steps": 3, "checkpoint_steps": 3,
             }
         },
-        "methods": {"tkd": {}, "l2": {}, "meta": {"method": "meta-qsm", "network": "net"}},
+        "methods": {
+            "tkd": {},
+            "tkd-tuned": {"method": "tkd", "tuning": {"set": "tune", "grid": {"threshold": [0.05, 0.15, 0.3]}}},
+            "l2": {},
+            "meta": {"method": "meta-qsm", "network": "net"},
+        },
         "report": {"subjects_shown": 1},
     }  # fmt: skip
 
@@ -88,7 +94,7 @@ def finished(tmp_path_factory):
 def test_it_ends_with_scores_tables_and_a_page(finished):
     results = finished / "results"
     scores = pd.read_parquet(results / "scores.parquet")
-    assert set(scores["method"]) == {"tkd", "l2", "meta"}
+    assert set(scores["method"]) == {"tkd", "tkd-tuned", "l2", "meta"}
     assert set(scores["subject"]) == {"00000", "00001", "00002"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
@@ -100,6 +106,26 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     assert "data:image/png;base64," in page
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+
+
+def test_tuned_parameters_are_the_best_of_their_grid_and_what_the_row_ran_with(finished):
+    chosen = json.loads((finished / "results/tuning/tkd-tuned.json").read_text())
+    table = pd.read_csv(finished / "results/tuning/tkd-tuned.csv")
+    assert list(table["threshold"]) == [0.05, 0.15, 0.3]
+    assert table.loc[table["rmse"].idxmin(), "threshold"] == chosen["options"]["threshold"]
+    assert (chosen["set"], chosen["n_samples"], chosen["n_points"]) == ("tune", 1, 3)
+    status = json.loads((finished / "results/reconstructions/test/tkd-tuned.json").read_text())
+    assert status["options"] == chosen["options"]
+    assert "TKD (tuned)" in (finished / "results/report/tables/test.md").read_text()
+
+
+def test_the_table_of_methods_has_errors_seconds_and_memory(finished):
+    text = (finished / "results/methods.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[1].strip() for row in rows] == ["method", "TKD", "TKD (tuned)", "L2", "Meta-QSM"]
+    assert rows[0][-3].strip() == "s a volume"
+    assert all(float(cell) > 0 for row in rows[1:] for cell in row[3:-1])
+    assert "best of 3 choices of threshold on 'tune'" in text
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -128,7 +154,14 @@ def test_a_deleted_shard_is_made_again_alone(finished, tmp_path):
     table = (folder / "results/report/tables/test.csv").read_bytes()
     shard.unlink()
     jobs = planned(folder)
-    assert jobs == {"make_shard": 1, "reconstruct": 3, "evaluate": 3, "collect_scores": 1, "report": 1}
+    assert jobs == {
+        "make_shard": 1,
+        "reconstruct": 4,
+        "evaluate": 4,
+        "collect_scores": 1,
+        "report": 1,
+        "method_table": 1,
+    }
     run(folder, "--cores", "2")
     assert hashes.read_text() == before
     assert (store / "chi/c/0/0/0/0").stat().st_mtime_ns == stamp

@@ -26,7 +26,13 @@ def check_against_registries(config: Config, name: str) -> None:
             if entry.needs_weights and run.network is None:
                 raise InputError(f"{entry.name} is a trained network: say which with 'network'")
             # Building checks the options; the weights are only read when the method runs.
-            build(entry.name, run.options, Path(run.network) if run.network else None)
+            weights = Path(run.network) if run.network else None
+            build(entry.name, run.options, weights)
+            if run.tuning is not None:
+                if run.tuning.metric not in METRICS:
+                    raise InputError(f"tuning.metric: unknown metric '{run.tuning.metric}'")
+                for point in run.tuning.points:
+                    build(entry.name, run.options | point, weights)
         except InputError as error:
             complaints.append(f"{name}: methods.{key}: {error}")
     for metric in config.evaluation.metrics:
@@ -46,6 +52,8 @@ def display(config: Config) -> dict[str, Any]:
         entry = find(run.method or key)
         options = entry.options | run.options
         label = run.label or entry.label
+        if run.tuning is not None and not run.label:
+            label = f"{entry.label} (tuned)"
         methods[key] = {"label": label, "doi": entry.doi, "method": entry.name, "options": options}
     sets = {
         name: {"label": spec.label or name, "description": f"{spec.n_samples} synthetic samples"}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,8 +59,8 @@ class SyntheticSet(Section):
     """A set of synthetic samples in one Zarr store."""
 
     label: str = Field("", description="heading in the report; by default the set's name")
-    role: Literal["train", "test"] = Field(
-        description="train sets feed networks, test sets are reconstructed and scored"
+    role: Literal["train", "tune", "test"] = Field(
+        description="train sets feed networks, tune sets choose parameters, test sets are reconstructed and scored"
     )
     n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
     samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
@@ -96,6 +97,21 @@ class Network(Section):
     threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
 
 
+class Tuning(Section):
+    """A sweep over a method's parameters, on a set that is not evaluated."""
+
+    set: Name = Field(description="a synthetic set with role: tune")
+    grid: dict[str, tuple[Any, ...]] = Field(
+        min_length=1, description="values to try, by parameter; every combination is one job"
+    )
+    metric: str = Field("rmse", description="score whose mean over the set decides")
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """Every combination of values, the last parameter fastest."""
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+
 class MethodRun(Section):
     """A method with its options, as one row of the tables."""
 
@@ -104,6 +120,7 @@ class MethodRun(Section):
     options: dict[str, Any] = Field(
         default_factory=dict, description="parameters that differ from the method's defaults"
     )
+    tuning: Tuning | None = Field(None, description="choose parameters on a tuning set; they go over `options`")
     network: Name | None = Field(None, description="for a learned method: which trained network's weights")
 
 
@@ -145,6 +162,15 @@ class Config(Section):
         for name, run in self.methods.items():
             if run.network is not None and run.network not in self.networks:
                 raise ValueError(f"methods.{name}.network: no network is named '{run.network}'")
+            if run.tuning is not None:
+                tuned_on = self.synthetic.get(run.tuning.set)
+                if tuned_on is None or tuned_on.role != "tune":
+                    raise ValueError(
+                        f"methods.{name}.tuning.set: '{run.tuning.set}' is not a synthetic set with role: tune"
+                    )
+                empty = [key for key, values in run.tuning.grid.items() if not values]
+                if empty:
+                    raise ValueError(f"methods.{name}.tuning.grid.{empty[0]}: no values to try")
         if not any(s.role == "test" for s in self.synthetic.values()):
             raise ValueError("synthetic: no set has role: test, so there is nothing to evaluate")
         return self

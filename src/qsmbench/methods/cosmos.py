@@ -26,6 +26,7 @@ from scipy.optimize import minimize
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
+from qsmbench.methods.course import Course
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.lsqr import lsqr
 from qsmbench.physics.dipole import DipoleConvolution
@@ -43,15 +44,13 @@ class Cosmos:
         chi: (x, y, z) float32, ppm, zero outside the mask.
         mask: (x, y, z) bool: where every scan has data.
         condition_number: of k-space, from the orientations alone.
-        residuals: relative residual after each iteration; empty for the closed form.
-        converged: whether the tolerance was reached.
+        courses: of LSQR; empty for the closed form.
     """
 
     chi: torch.Tensor
     mask: torch.Tensor
     condition_number: float
-    residuals: tuple[float, ...]
-    converged: bool
+    courses: tuple[Course, ...]
 
 
 def cosmos(
@@ -87,8 +86,7 @@ def cosmos(
     box = mask_box(known)
     cropped = [crop_scan(scan, box) for scan in scans]
     dipoles = [DipoleConvolution(scan.grid, padding, scan.device) for scan in cropped]
-    residuals: tuple[float, ...] = ()
-    converged = True
+    courses: tuple[Course, ...] = ()
     if solver == "closed":
         chi = _closed_form(cropped, dipoles, smallest**2 / 2)
     else:
@@ -107,9 +105,9 @@ def cosmos(
 
         fields = torch.stack([scan.local_field for scan in cropped]).mul_(weights)
         solution = lsqr(forward, adjoint, fields, tolerance=tolerance, max_iterations=max_iterations, name="COSMOS")
-        chi, residuals, converged = solution.x, solution.residuals, solution.converged
+        chi, courses = solution.x, (solution.course,)
     chi = torch.where(mask, uncrop(chi, box, scans[0].grid), 0.0)
-    return Cosmos(chi, mask, largest / smallest, residuals, converged)
+    return Cosmos(chi, mask, largest / smallest, courses)
 
 
 def conditioning(b0_dirs: Sequence[Triple]) -> tuple[float, float]:

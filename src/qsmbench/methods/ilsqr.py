@@ -31,6 +31,7 @@ import torch
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.course import Course
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.fastqsm import fast_qsm
 from qsmbench.methods.lsqr import Operator, Solution, lsqr
@@ -72,10 +73,11 @@ class ILSQR(Method):
         1.5, "enlargement of the mask's box against wrap-around; 2 moves the error by 0.07 points", at_least=1
     )
 
-    def invert(self, scan: Scan) -> torch.Tensor:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
         """Run the steps and subtract."""
         steps = self.steps(scan)
-        return uncrop(steps.initial - steps.streaks, mask_box(scan.mask), scan.grid)
+        chi = uncrop(steps.initial - steps.streaks, mask_box(scan.mask), scan.grid)
+        return chi, (steps.inversion.course, steps.removal.course)
 
     def steps(self, scan: Scan) -> Steps:
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""

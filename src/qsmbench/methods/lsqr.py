@@ -10,7 +10,6 @@ result does not depend on the number of threads.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from typing import TypeAlias
 
 import torch
 
-Operator: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+from qsmbench.methods.course import Course, Iteration
 
-logger = logging.getLogger(__name__)
+Operator: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +28,21 @@ class Solution:
 
     Attributes:
         x: the solution.
-        residuals: || A x - b || / || b || after each iteration, as LSQR's recurrence has it.
-        converged: whether a tolerance ended it; otherwise the limit of iterations did.
+        course: || A x - b || / || b || after each iteration, as LSQR's recurrence has it.
     """
 
     x: torch.Tensor
-    residuals: tuple[float, ...]
-    converged: bool
+    course: Course
+
+    @property
+    def residuals(self) -> tuple[float, ...]:
+        """Relative residual after each iteration."""
+        return self.course.values
+
+    @property
+    def converged(self) -> bool:
+        """Whether a tolerance ended it; otherwise the limit of iterations did."""
+        return self.course.converged
 
     @property
     def n_iterations(self) -> int:
@@ -72,34 +79,31 @@ def lsqr(
     alpha = norm(v)
     x = torch.zeros_like(v)
     if alpha == 0:
-        return Solution(x, (), True)
+        return Solution(x, Course(name, "relative residual", tolerance, (), True))
     u = b / beta
     v /= alpha
     direction = v.clone()
     phi_bar, rho_bar, squared_norm = beta, alpha, alpha**2
-    residuals: list[float] = []
-    for _ in range(max_iterations):
-        u = forward(v).sub_(u, alpha=alpha)
-        beta = norm(u)
-        # beta = 0 or alpha = 0 below end the bidiagonalisation: the solution is exact.
-        u /= beta or 1.0
-        v = adjoint(u).sub_(v, alpha=beta)
-        alpha = norm(v)
-        v /= alpha or 1.0
-        rho = math.hypot(rho_bar, beta)
-        cosine, sine = rho_bar / rho, beta / rho
-        phi, phi_bar = cosine * phi_bar, sine * phi_bar
-        x.add_(direction, alpha=phi / rho)
-        direction.mul_(-sine * alpha / rho).add_(v)
-        rho_bar = -cosine * alpha
-        squared_norm += alpha**2 + beta**2
-        residuals.append(phi_bar / start)
-        gradient = alpha * abs(cosine) / math.sqrt(squared_norm)
-        logger.debug("%s %d: residual %.3e, gradient %.3e", name, len(residuals), residuals[-1], gradient)
-        if residuals[-1] <= tolerance or gradient <= tolerance:
-            return Solution(x, tuple(residuals), True)
-    logger.info("%s stopped at its limit of %d iterations, residual %.2e", name, max_iterations, residuals[-1])
-    return Solution(x, tuple(residuals), False)
+    with Iteration(name, "relative residual", tolerance, max_iterations) as iteration:
+        for _ in range(max_iterations):
+            u = forward(v).sub_(u, alpha=alpha)
+            beta = norm(u)
+            # beta = 0 or alpha = 0 below end the bidiagonalisation: the solution is exact.
+            u /= beta or 1.0
+            v = adjoint(u).sub_(v, alpha=beta)
+            alpha = norm(v)
+            v /= alpha or 1.0
+            rho = math.hypot(rho_bar, beta)
+            cosine, sine = rho_bar / rho, beta / rho
+            phi, phi_bar = cosine * phi_bar, sine * phi_bar
+            x.add_(direction, alpha=phi / rho)
+            direction.mul_(-sine * alpha / rho).add_(v)
+            rho_bar = -cosine * alpha
+            squared_norm += alpha**2 + beta**2
+            gradient = alpha * abs(cosine) / math.sqrt(squared_norm)
+            if iteration.step(phi_bar / start, converged=gradient <= tolerance):
+                break
+    return Solution(x, iteration.course)
 
 
 def norm(x: torch.Tensor) -> float:

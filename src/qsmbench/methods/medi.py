@@ -32,6 +32,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights, smooth_components
@@ -86,12 +87,13 @@ class MEDI(Method):
     csf_fidelity: float = parameter(100.0, "lambda_CSF, for a uniform chi in CSF (Liu Z. 2018)", at_least=0)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> torch.Tensor:
-        """Minimise on the mask's box; see :meth:`solve` for the course of the iterations."""
-        return self.solve(scan)[0]
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+        """Minimise on the mask's box; see :meth:`solve`."""
+        chi, _, course = self.solve(scan)
+        return chi, (course,)
 
-    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[Step]]:
-        """Return chi (x, y, z) in ppm and the steps that led there.
+    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[Step], Course]:
+        """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.
 
         Raises:
             InputError: a CSF mask of another shape or empty, a mask that the SMV filter leaves empty, a noise map of
@@ -116,10 +118,10 @@ class MEDI(Method):
         else:
             smooth = smooth_components(work.scan.magnitude, mask, self.edge_fraction, grid.voxel_size)
         problem = _Problem(self, grid, work.padded, kernel, field * scale, mask, smooth, csf)
-        x, steps = problem.minimise(noise)
+        x, steps, course = problem.minimise(noise)
         if csf is not None:
             x -= x[csf].double().mean().float()
-        return work.restore(torch.where(mask, x / scale, 0.0)), steps
+        return work.restore(torch.where(mask, x / scale, 0.0)), steps, course
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,45 +147,40 @@ class _Problem:
         """|G|^2 in k-space."""
         return gradient_power(self.padded, self.grid.voxel_size).to(self.field.device)
 
-    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[Step]]:
+    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[Step], Course]:
         """Gauss-Newton from zero until the update is small."""
         options, twice = self.options, 2 * self.options.fidelity
         x, fx = torch.zeros_like(self.field), torch.zeros_like(self.field)
         weights = data_weights(noise, self.mask)
         steps: list[Step] = []
-        for _ in range(options.max_iterations):
-            squared = weights * weights
-            lagged = reweighted(x, self.smooth, options.epsilon, self.grid.voxel_size)
-            normal = self._normal(lagged, squared)
-            misfit = fx - self.field
-            if options.data_term == "nonlinear":
-                misfit.sin_()
-            slope = self._regularizer(x, lagged).add_(self.convolve(misfit.mul_(squared)), alpha=twice)
-            dx, n_cg, cg_residual = pcg(
-                normal,
-                slope.neg_(),
-                self._preconditioner(lagged, squared),
-                options.cg_tolerance,
-                options.cg_max_iterations,
-            )
-            before = dot(x, x) ** 0.5
-            x += dx
-            update = dot(dx, dx) ** 0.5 / before if before > 0 else math.inf
-            fx = self.convolve(x)
-            steps.append(Step(n_cg, cg_residual, update, self._l1(x), self._data(fx, squared)))
-            logger.info("MEDI step %d: %s", len(steps), steps[-1])
-            if update <= options.tolerance or dot(x, x) == 0:
-                return x, steps
-            if options.merit:
-                noise = self._tuned(noise, weights, fx)
-                weights = data_weights(noise, self.mask)
-        logger.warning(
-            "MEDI did not converge: update %.3g after %d steps, tolerance %.3g; raise max_iterations",
-            steps[-1].update,
-            len(steps),
-            options.tolerance,
-        )
-        return x, steps
+        with Iteration("MEDI", "relative update", options.tolerance, options.max_iterations) as iteration:
+            for _ in range(options.max_iterations):
+                squared = weights * weights
+                lagged = reweighted(x, self.smooth, options.epsilon, self.grid.voxel_size)
+                normal = self._normal(lagged, squared)
+                misfit = fx - self.field
+                if options.data_term == "nonlinear":
+                    misfit.sin_()
+                slope = self._regularizer(x, lagged).add_(self.convolve(misfit.mul_(squared)), alpha=twice)
+                dx, n_cg, cg_residual = pcg(
+                    normal,
+                    slope.neg_(),
+                    self._preconditioner(lagged, squared),
+                    options.cg_tolerance,
+                    options.cg_max_iterations,
+                )
+                before = dot(x, x) ** 0.5
+                x += dx
+                update = dot(dx, dx) ** 0.5 / before if before > 0 else math.inf
+                fx = self.convolve(x)
+                steps.append(Step(n_cg, cg_residual, update, self._l1(x), self._data(fx, squared)))
+                logger.debug("MEDI step %d: %s", len(steps), steps[-1])
+                if iteration.step(update, converged=dot(x, x) == 0):
+                    break
+                if options.merit:
+                    noise = self._tuned(noise, weights, fx)
+                    weights = data_weights(noise, self.mask)
+        return x, steps, iteration.course
 
     def _normal(self, lagged: torch.Tensor, squared: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         def apply(dx: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,6 @@ error is 42.8 % (49.1 % at 2.5 ppb of noise) after 4, and 33.5 % (45.9 %) after 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,13 +20,12 @@ import torch
 
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.pcg import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,8 @@ class RTS(Method):
     max_iterations: int = parameter(50, "most ADMM iterations", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> torch.Tensor:
-        """Iterate on the mask's box; see :meth:`solve` for the course."""
-        return self.solve(scan)[0]
-
-    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[float]]:
-        """Return chi (x, y, z) in ppm and the relative update of each ADMM iteration."""
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+        """Iterate on the mask\'s box."""
         work = fast_box(scan, self.padding)
         shape, voxel_size = work.padded, work.scan.grid.voxel_size
         kernel = work.kernel
@@ -65,24 +59,15 @@ class RTS(Method):
         # Start from z = G x1 without a multiplier: |G x1| + t stands for it in the one variable of the shrinkage.
         shrink_update(u, x, 0.0, 1.0, voxel_size)
         u += u.sign() * limit
-        updates: list[float] = []
-        for _ in range(self.max_iterations):
-            spectrum = rfftn(reflected_divergence(u, limit, voxel_size), shape).mul_(self.penalty)
-            last, x = x, irfftn(spectrum.add_(first).mul_(inverse), shape, shape)
-            shrink_update(u, x, limit, 1.0, voxel_size)
-            change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
-            updates.append(change / norm if norm > 0 else 0.0)
-            logger.debug("RTS iteration %d: update %.3g", len(updates), updates[-1])
-            if updates[-1] <= self.tolerance:
-                break
-        else:
-            logger.warning(
-                "RTS did not converge: update %.3g after %d iterations, tolerance %.3g; raise max_iterations",
-                updates[-1],
-                len(updates),
-                self.tolerance,
-            )
-        return work.restore(x), updates
+        with Iteration("RTS", "relative update", self.tolerance, self.max_iterations) as iteration:
+            for _ in range(self.max_iterations):
+                spectrum = rfftn(reflected_divergence(u, limit, voxel_size), shape).mul_(self.penalty)
+                last, x = x, irfftn(spectrum.add_(first).mul_(inverse), shape, shape)
+                shrink_update(u, x, limit, 1.0, voxel_size)
+                change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
+                if iteration.step(change / norm if norm > 0 else 0.0):
+                    break
+        return work.restore(x), (iteration.course,)
 
 
 def _conjugate_residuals(

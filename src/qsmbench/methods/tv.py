@@ -13,13 +13,13 @@ on the 2016 COSMOS head it takes the error from 24.1 to 18.9 % without noise, an
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
 
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights
@@ -30,8 +30,6 @@ from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
 
 # Of the voxelwise equation; its error falls by w (1 - cos r) / (w + mu) a step, 16-fold for r = 0.5 rad and w = mu.
 _INNER_STEPS = 5
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,8 @@ class TV(Method):
     max_iterations: int = parameter(150, "most ADMM iterations (FANSI)", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> torch.Tensor:
-        """Iterate on the mask's box; see :meth:`solve` for the course."""
-        return self.solve(scan)[0]
-
-    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[float]]:
-        """Return chi (x, y, z) in ppm and the relative update of each iteration."""
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+        """Iterate on the mask\'s box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
         work = fast_box(scan, self.padding)
         shape, voxel_size = work.padded, work.scan.grid.voxel_size
@@ -76,28 +70,19 @@ class TV(Method):
         u = torch.zeros((3, *shape), device=scan.device)
         predicted = torch.zeros_like(field)
         reflected = self._field_step(predicted, predicted, field, weights)
-        updates: list[float] = []
-        for _ in range(self.max_iterations):
-            spectrum = rfftn(reflected, shape).mul_(kernel * mu_field)
-            spectrum.add_(rfftn(reflected_divergence(u, threshold, voxel_size), shape), alpha=mu_gradient)
-            spectrum.mul_(inverse)
-            convolved = irfftn(spectrum * kernel, shape, shape)
-            last, x = x, irfftn(spectrum, shape, shape)
-            shrink_update(u, x, threshold, 1.0, voxel_size)
-            reflected = self._field_step(convolved, predicted, field, weights)
-            change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
-            updates.append(change / norm if norm > 0 else 0.0)
-            logger.debug("TV iteration %d: update %.3g", len(updates), updates[-1])
-            if updates[-1] <= self.tolerance:
-                break
-        else:
-            logger.warning(
-                "TV did not converge: update %.3g after %d iterations, tolerance %.3g; raise max_iterations",
-                updates[-1],
-                len(updates),
-                self.tolerance,
-            )
-        return work.restore(x.div_(scale)), updates
+        with Iteration("TV", "relative update", self.tolerance, self.max_iterations) as iteration:
+            for _ in range(self.max_iterations):
+                spectrum = rfftn(reflected, shape).mul_(kernel * mu_field)
+                spectrum.add_(rfftn(reflected_divergence(u, threshold, voxel_size), shape), alpha=mu_gradient)
+                spectrum.mul_(inverse)
+                convolved = irfftn(spectrum * kernel, shape, shape)
+                last, x = x, irfftn(spectrum, shape, shape)
+                shrink_update(u, x, threshold, 1.0, voxel_size)
+                reflected = self._field_step(convolved, predicted, field, weights)
+                change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
+                if iteration.step(change / norm if norm > 0 else 0.0):
+                    break
+        return work.restore(x.div_(scale)), (iteration.course,)
 
     def _field_step(
         self, convolved: torch.Tensor, multiplier: torch.Tensor, field: torch.Tensor, weights: torch.Tensor

@@ -57,7 +57,7 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator) -> Sam
     drawn = draw(recipe, source, rng)
     head = Head(source, drawn)
     box, points = head_box(source, drawn.deformation)
-    corner, share = crop_corner(recipe, drawn, points, source.point_volume)
+    corner, share = crop_corner(recipe, drawn, points, source)
     place = _place_oblique if _is_oblique(drawn.b0_dir) else _place
     chi, local_field, mask = place(head, recipe, drawn, corner, box)
     if drawn.noise_sd > 0:
