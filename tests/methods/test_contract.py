@@ -1,6 +1,7 @@
 """What every registered method must do, on a non-cubic, anisotropic, oblique grid."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,12 @@ def test_unknown_option_is_refused_with_the_nearest_known_one(name, weights_for)
     typo = options[0] + "x"
     with pytest.raises(InputError, match=f"did you mean '{options[0]}'"):
         build(name, {typo: 1}, weights_for(name))
+
+
+def test_the_course_of_iterations_is_json(method, small_scan):
+    for course in method.reconstruct(small_scan).courses:
+        assert course.values
+        assert json.loads(json.dumps(asdict(course), allow_nan=False))["converged"] is course.converged
 
 
 def test_every_option_takes_its_default_as_text(name, weights_for):

@@ -19,7 +19,6 @@ diverges. A field that turns the phase by more than pi a dTE stays ambiguous, as
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -171,7 +170,7 @@ class _Problem:
                 )
                 before = dot(x, x) ** 0.5
                 x += dx
-                update = dot(dx, dx) ** 0.5 / before if before > 0 else math.inf
+                update = dot(dx, dx) ** 0.5 / before if before > 0 else 1.0
                 fx = self.convolve(x)
                 steps.append(Step(n_cg, cg_residual, update, self._l1(x), self._data(fx, squared)))
                 logger.debug("MEDI step %d: %s", len(steps), steps[-1])
