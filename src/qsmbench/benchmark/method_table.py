@@ -50,7 +50,7 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
                     _label(config, run),
                     _parameters(status["options"]),
                     *(f"{v:.{1 if METRICS[m].unit == '%' else 3}f}" for m, v in zip(shown, values, strict=True) if v),
-                    *([f"{costs['seconds'].mean():.1f}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
+                    *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
                 ]
             )
         shape = " x ".join(map(str, spec.recipe.shape))
@@ -83,5 +83,5 @@ def _tuning_note(config: Config, run: str, results: Path) -> str:
     edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""
     return (
         f"{_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
-        f"'{spec.label or chosen['set']}' ({chosen['n_samples']} samples, {metric.label} {chosen['score']:.3g}{edge})."
+        f"'{spec.label or chosen['set']}' ({chosen['n_samples']} sample{'s' if chosen['n_samples'] > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
     )
