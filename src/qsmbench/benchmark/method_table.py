@@ -81,7 +81,8 @@ def _tuning_note(config: Config, run: str, results: Path) -> str:
     spec = config.synthetic[chosen["set"]]
     metric = METRICS[chosen["metric"]]
     edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""
+    n = chosen["n_samples"]
     return (
         f"{_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
-        f"'{spec.label or chosen['set']}' ({chosen['n_samples']} sample{'s' if chosen['n_samples'] > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
+        f"'{spec.label or chosen['set']}' ({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
     )
