@@ -94,12 +94,16 @@ def _place(
         voxel_size=drawn.voxel_size,
         b0_dir=drawn.b0_dir,
     )
-    x, y, z = (slice(g, g + n) for g, n in zip(windows.guard, recipe.shape, strict=True))
-    return (
-        np.ascontiguousarray(chi[x, y, z]),
-        np.ascontiguousarray(field.numpy()[x, y, z]),
-        np.ascontiguousarray(mask[x, y, z]),
+    volumes = (
+        np.zeros(recipe.shape, np.float32),
+        np.zeros(recipe.shape, np.float32),
+        np.zeros(recipe.shape, bool),
     )
+    x, y, z = windows.needed
+    inside = tuple(slice(g, g + n.stop - n.start) for g, n in zip(windows.guard, windows.needed, strict=True))
+    for volume, window in zip(volumes, (chi, field.numpy(), mask), strict=True):
+        volume[x, y, z] = window[inside]
+    return volumes
 
 
 def _place_oblique(
@@ -164,13 +168,15 @@ class Windows:
     """The grids of one sample.
 
     Attributes:
-        fine: the crop and a guard around it, at the sample's voxel size.
+        needed: the part of the crop in which the head lies; all of it where the field is wanted outside the mask too.
+        fine: that part and a guard around it, at the sample's voxel size.
         coarse: blocks that hold the head and the fine window.
         start: the fine window's first block among the coarse ones.
         factors: voxels a block averages.
-        guard: voxels between the fine window's lower corner and the crop's.
+        guard: voxels between the fine window's lower corner and the needed part's.
     """
 
+    needed: tuple[slice, slice, slice]
     fine: Window
     coarse: Window
     start: Shape
@@ -182,17 +188,22 @@ class Windows:
         cls, recipe: Recipe, voxel_size: Triple, corner: NDArray[np.float64], box: NDArray[np.float64]
     ) -> "Windows":
         """The grids for a crop with the lower ``corner`` (mm) in a head with lower and upper corner ``box`` (mm)."""
-        settings = recipe.field
-        size = np.array(voxel_size)
-        factors = np.maximum(1, np.floor(settings.block / size + 0.5)).astype(int)
-        guard = np.ceil(settings.guard / size).astype(int)
+        size, n_crop = np.array(voxel_size), np.array(recipe.shape)
+        first, stop = np.zeros(3, int), n_crop
+        if recipe.field.masked:
+            first = np.clip(np.floor((box[0] - corner) / size).astype(int), 0, n_crop - 1)
+            stop = np.clip(np.ceil((box[1] - corner) / size).astype(int), first + 1, n_crop)
+        factors = np.maximum(1, np.floor(recipe.field.block / size + 0.5)).astype(int)
+        guard = np.ceil(recipe.field.guard / size).astype(int)
         shape = np.array(
-            [window_length(n, int(g), int(f)) for n, g, f in zip(recipe.shape, guard, factors, strict=True)]
+            [window_length(int(n), int(g), int(f)) for n, g, f in zip(stop - first, guard, factors, strict=True)]
         )
-        low, blocks = corner - guard * size, factors * size
+        low, blocks = corner + (first - guard) * size, factors * size
         before = np.maximum(0, np.ceil((low - box[0]) / blocks)).astype(int)
         after = np.maximum(0, np.ceil((box[1] - low - shape * size) / blocks)).astype(int)
+        x, y, z = (slice(int(a), int(b)) for a, b in zip(first, stop, strict=True))
         return cls(
+            (x, y, z),
             Window(_shape(shape), voxel_size, _triple(low)),
             Window(_shape(before + shape // factors + after), _triple(blocks), _triple(low - before * blocks)),
             _shape(before),
