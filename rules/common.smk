@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
-from qsmbench.data.layout import METADATA_FILES, shard_files
+from qsmbench.data.layout import METADATA_FILES, shard_files, source_files
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
@@ -32,6 +32,7 @@ except InputError as error:
     refuse(error)
 
 RESULTS = CONFIG.results
+N_HEADS = len(CONFIG.source.heads) if CONFIG.source.kind == "mixture" else 1
 TEST_SETS = [name for name, spec in CONFIG.synthetic.items() if spec.role == "test"]
 
 

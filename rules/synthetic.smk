@@ -2,6 +2,8 @@
 
 
 rule create_set:
+    input:
+        RESULTS / "source/source.json",
     output:
         METADATA,
     log:
@@ -15,9 +17,10 @@ rule create_set:
         spec=set_spec,
         seed=CONFIG.seed,
         store=store_of,
+        source_dir=RESULTS / "source",
     shell:
         "qsmbench create-set --name {wildcards.set} --spec {params.spec:q} --seed {params.seed}"
-        " --store {params.store:q} > {log:q} 2>&1"
+        " --source-dir {params.source_dir:q} --store {params.store:q} > {log:q} 2>&1"
 
 
 rule make_shard:

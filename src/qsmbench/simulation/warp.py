@@ -120,6 +120,14 @@ def stack_head(chi: F32, mask: NDArray[np.bool_]) -> F32:
     return stacked
 
 
+def sampling(window: Window, pitch: float) -> tuple[NDArray[np.int64], F64, F64]:
+    """How many samples a voxel takes along each axis, where the first lies (mm), and their distance (mm)."""
+    # A tenth of tolerance: a voxel of 1.1 mm from a source of 1.0625 mm needs one sample, not two.
+    n_sub = np.array([max(1, ceil(v / pitch - 0.1)) for v in window.voxel_size])
+    step = np.array(window.voxel_size) / n_sub
+    return n_sub, np.array(window.origin) + step / 2, step
+
+
 def render(
     head: F32,
     head_voxel_size: Triple,
@@ -144,11 +152,7 @@ def render(
     Returns:
         mean chi (ppm; outside the head counts as 0), and the share of the voxel inside the mask; float32.
     """
-    pitch = min(head_voxel_size) if pitch is None else pitch
-    # A tenth of tolerance: a voxel of 1.1 mm from a source of 1.0625 mm needs one sample, not two.
-    n_sub = np.array([max(1, ceil(v / pitch - 0.1)) for v in window.voxel_size])
-    step = np.array(window.voxel_size) / n_sub
-    first = np.array(window.origin) + step / 2
+    n_sub, first, step = sampling(window, min(head_voxel_size) if pitch is None else pitch)
     to_index = np.linalg.inv(deformation.matrix) / np.array(head_voxel_size)[:, None]
     lattice = deformation.lattice
     if lattice is None:
