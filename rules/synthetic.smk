@@ -49,3 +49,22 @@ rule make_shard:
         "qsmbench make-shard --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
         " --seed {params.seed} --shard {wildcards.shard} --store {params.store:q} --hashes {output.hashes:q}"
         " > {log:q} 2>&1"
+
+
+rule inspect:
+    input:
+        lambda wildcards: set_files(wildcards.set),
+    output:
+        INSPECTION,
+    log:
+        RESULTS / "logs/inspect/{set}.log",
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        store=store_of,
+        out_dir=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "qsmbench inspect {params.store:q} --out-dir {params.out_dir:q} > {log:q} 2>&1"

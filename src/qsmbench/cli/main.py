@@ -16,6 +16,7 @@ COMMANDS = (
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),

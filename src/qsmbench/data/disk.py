@@ -30,6 +30,15 @@ def map_bytes(shape: Shape, n_samples: int) -> int:
     return int(prod(shape) * n_samples * _MAP)
 
 
+def size_text(size: float) -> str:
+    """Bytes as people read them.
+
+    >>> size_text(56_600_000_000), size_text(480_000)
+    ('56.6 GB', '0.5 MB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 def folder_bytes(folder: Path) -> int:
     """Bytes of the files in a folder, 0 where there is none."""
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
@@ -46,6 +55,6 @@ def check_space(folder: Path, need: int, what: str) -> None:
     free = free_bytes(folder)
     if need > free:
         raise InputError(
-            f"{what} takes about {need / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free at {folder}; "
+            f"{what} takes about {size_text(need)}, but only {size_text(free)} are free at {folder}; "
             "free some, or choose another folder or fewer samples"
         )

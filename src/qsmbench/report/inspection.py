@@ -21,8 +21,9 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.store import StoredSet
 from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.slices import PLANES, Planes, choose_planes
-from qsmbench.report.volumes import SetVolumes, Subject
+from qsmbench.report.volumes import SetVolumes
 
+FILES = ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
 CHI_WINDOW = (-0.1, 0.2)
 FIELD_WINDOW = (-0.05, 0.05)
 _AXES = ("x", "y", "z")
@@ -128,7 +129,7 @@ def chosen_samples(n: int, n_shown: int) -> list[int]:
     >>> chosen_samples(100, 4)
     [0, 25, 50, 75]
     """
-    return [i * n // n_shown for i in range(min(n, n_shown))] if n >= n_shown else list(range(n))
+    return [i * n // n_shown for i in range(n_shown)] if n >= n_shown else list(range(n))
 
 
 def contact_sheet(stored: StoredSet, numbers: Sequence[int], drawn: Drawn) -> bytes:
@@ -140,8 +141,12 @@ def contact_sheet(stored: StoredSet, numbers: Sequence[int], drawn: Drawn) -> by
         rows = figure.subfigures(len(numbers), 1, squeeze=False)[:, 0]
         for number, row in zip(numbers, rows, strict=True):
             subject = volumes.read(number)
+            if subject.chi_ref is None:
+                raise InputError(f"{stored.path} has no chi; only synthetic sets can be inspected")
             planes = choose_planes(subject)
-            row.suptitle(_title(number, subject, known), x=0.005, ha="left", fontsize=9)
+            row.suptitle(
+                _title(number, subject.voxel_size, subject.chi_ref[subject.mask], known), x=0.005, ha="left", fontsize=9
+            )
             widths = [planes.extent(plane)[0] for plane in PLANES] * 2
             panels = row.subplots(1, 6, gridspec_kw={"width_ratios": widths})
             for first, volume, window, name in (
@@ -159,9 +164,8 @@ def contact_sheet(stored: StoredSet, numbers: Sequence[int], drawn: Drawn) -> by
         return png_bytes(figure, np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
 
 
-def _title(number: int, subject: Subject, known: pd.DataFrame) -> str:
-    voxels = " x ".join(f"{v:.2f}" for v in subject.voxel_size)
-    inside = subject.chi_ref[subject.mask] if subject.chi_ref is not None else np.zeros(0)
+def _title(number: int, voxel_size: tuple[float, ...], inside: np.ndarray, known: pd.DataFrame) -> str:
+    voxels = " x ".join(f"{v:.2f}" for v in voxel_size)
     text = f"Sample {number}: voxels of {voxels} mm"
     if number in known.index:
         row = known.loc[number]
@@ -196,7 +200,11 @@ def histograms(drawn: Drawn, recipe: Mapping[str, Any]) -> bytes:
         if column in drawn.samples and drawn.samples[column].nunique() > 1
     ]
     if len(drawn.shapes) > 1:
-        shown += [(drawn.shapes[column], label, _range(recipe, source)) for column, label, source in _SHAPES]
+        shown += [
+            (drawn.shapes[column], label, _range(recipe, source))
+            for column, label, source in _SHAPES
+            if drawn.shapes[column].nunique() > 1
+        ]
     if not shown:
         raise InputError("nothing in the set varies from sample to sample: there is no distribution to draw")
     n_rows = -(-len(shown) // _COLUMNS)
