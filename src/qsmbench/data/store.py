@@ -79,7 +79,8 @@ def create_store(path: Path, shape: Shape, n_samples: int, samples_per_shard: in
             shards=(samples_per_shard, *shape),
             dimension_names=("sample", "x", "y", "z"),
             attributes={"long_name": long_name, "units": units, **extra},
-            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            # Level 1 takes half the time of level 3 for 3 % more bytes (docs/synthesis.md).
+            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
         )
     for name, (long_name, units) in _VECTORS.items():
         _declare(
@@ -149,8 +150,9 @@ def encode(volume: np.ndarray, name: str) -> np.ndarray:
     Raises:
         InputError: a value that is not finite or beyond +-3.2767 ppm.
     """
-    steps = np.rint(np.asarray(volume, np.float64) / STEP)
-    largest = np.abs(steps).max()
+    steps = np.divide(volume, STEP, dtype=np.float64)
+    np.rint(steps, out=steps)
+    largest = np.maximum(steps.max(), -steps.min())
     if not largest <= _LIMIT:
         raise InputError(f"{name} reaches {largest * STEP:.3g} ppm; the store holds {_LIMIT * STEP:.4f} ppm at most")
     return steps.astype(np.int16)
