@@ -136,8 +136,8 @@ def test_the_plan_says_what_the_disk_must_hold(tmp_path, undisturbed):
 
 
 def test_the_estimate_is_above_what_full_samples_take():
-    """1.8 bytes a voxel against what was measured on 2,000 samples (docs/synthesis.md)."""
-    assert disk.set_bytes((128, 128, 64), 1, noisy=False) == pytest.approx(1.89e6, rel=0.01)
+    """30,000 samples of the paper's size: 36 GB by measurement on 2,000 (docs/synthesis.md)."""
+    assert 36e9 < disk.set_bytes((128, 128, 64), 30_000, noisy=False) < 60e9
 
 
 def test_metadata_of_another_recipe_is_refused(tmp_path, source, capsys):

@@ -9,18 +9,18 @@ from pathlib import Path
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Shape
 
-# Bytes a voxel of chi, local_field and mask together, compressed: measured per kind of set in docs/synthesis.md.
-_PLAIN = 1.8
-_NOISY = 2.8
+# Bytes a voxel of chi, local_field and mask together, compressed: somewhat above what docs/synthesis.md measures.
+_PLAIN = 1.7
+_NOISY = 2.3
 # What one reconstruction takes: float32, compressed, at its worst.
 _MAP = 4.0
 
 
 def set_bytes(shape: Shape, n_samples: int, *, noisy: bool) -> int:
-    """About how many bytes a synthetic set takes; ``noisy``: with noise on the field, which compresses badly.
+    """About how many bytes a synthetic set takes; ``noisy``: with noise on the field, which compresses worse.
 
     >>> round(set_bytes((128, 128, 64), 30_000, noisy=False) / 1e9)
-    57
+    53
     """
     return int(prod(shape) * n_samples * (_NOISY if noisy else _PLAIN))
 

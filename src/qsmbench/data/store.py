@@ -152,10 +152,12 @@ def encode(volume: np.ndarray, name: str) -> np.ndarray:
     """
     steps = np.divide(volume, STEP, dtype=np.float64)
     np.rint(steps, out=steps)
-    largest = np.maximum(steps.max(), -steps.min())
+    # Not by Python's max(), which may lose a NaN.
+    largest = float(np.maximum(steps.max(), -steps.min()))
     if not largest <= _LIMIT:
         raise InputError(f"{name} reaches {largest * STEP:.3g} ppm; the store holds {_LIMIT * STEP:.4f} ppm at most")
-    return steps.astype(np.int16)
+    encoded: np.ndarray = steps.astype(np.int16)
+    return encoded
 
 
 def attributes(path: Path) -> dict[str, Any]:
