@@ -209,6 +209,11 @@ class StoredSet:
             raise InputError(f"{self.path} lacks sample {index}: its shard is not made yet; run the synthetic rules")
         return voxel_size
 
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Voxel sizes and B0 directions of all samples, (sample, 3); zero where a shard is not made."""
+        voxel_size, b0_dir = (np.asarray(_array(self.group, name)[:]) for name in _VECTORS)
+        return voxel_size, b0_dir
+
     def mask(self, index: int) -> np.ndarray:
         """Brain mask of one sample (x, y, z), bool."""
         return np.asarray(_array(self.group, "mask")[index]).astype(bool)

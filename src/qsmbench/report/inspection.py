@@ -83,24 +83,25 @@ def read_drawn(stored: StoredSet, hashes: Path) -> Drawn:
     paths = sorted(hashes.glob("*.json"), key=lambda p: (len(p.name), p.name))
     if not paths:
         raise InputError(f"{hashes} holds no record of a shard; make the set's shards first")
+    voxel_sizes, b0_dirs = stored.vectors()
     for path in paths:
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["samples"]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"{path} is not the record of a shard ({error}); delete it and make it again") from error
         for row in rows:
-            if row["sample"] < len(stored):
-                samples.append(_flat(row["sample"], stored, row["parameters"]))
-                shapes += [_shape(row["sample"], shape) for shape in row["parameters"]["shapes"]]
+            number, parameters = row["sample"], row["parameters"]
+            if number < len(stored):
+                samples.append(_flat(number, voxel_sizes[number], b0_dirs[number], parameters))
+                shapes += [_shape(number, shape) for shape in parameters["shapes"]]
     table = pd.DataFrame(samples).sort_values("sample", ignore_index=True)
     return Drawn(table, pd.DataFrame(shapes), len(stored) - len(table))
 
 
-def _flat(number: int, stored: StoredSet, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    grid = stored.grid(number)
+def _flat(number: int, voxel_size: np.ndarray, b0_dir: np.ndarray, parameters: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"sample": number}
-    row |= {f"voxel_size_{a}": v for a, v in zip(_AXES, grid.voxel_size, strict=True)}
-    row["b0_tilt"] = float(np.degrees(np.arccos(min(1.0, abs(grid.b0_dir[2])))))
+    row |= {f"voxel_size_{a}": v for a, v in zip(_AXES, voxel_size.tolist(), strict=True)}
+    row["b0_tilt"] = float(np.degrees(np.arccos(min(1.0, abs(float(b0_dir[2]))))))
     for key, value in parameters.items():
         if key in ("rotation", "size", "crop_corner"):
             row |= {f"{key}_{a}": v for a, v in zip(_AXES, value, strict=True)}
