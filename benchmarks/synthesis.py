@@ -45,7 +45,7 @@ STEPS = {
     "paste": "shapes",
     "window_field": "field",
 }
-FIELDS = ((8.0, 3.0), (12.0, 3.0), (16.0, 3.0), (12.0, 2.0), (12.0, 4.0))
+FIELDS = ((8.0, 3.0), (12.0, 3.0), (16.0, 3.0), (12.0, 2.0))
 
 
 def made_up_head() -> Source:
