@@ -117,10 +117,10 @@ def _place(
 def _place_oblique(
     head: "Head | TorchHead", recipe: Recipe, drawn: Draw, corner: NDArray[np.float64], box: NDArray[np.float64]
 ) -> _Volumes:
-    """The same on one grid that holds the whole head, some five times slower.
+    """The same on one grid that holds the whole head, some three times slower.
 
     An oblique kernel jumps at Nyquist, so that in space it has a tail of alternating sign that a guard cannot hold off;
-    on two grids the field would be wrong by 1 % of its RMS.
+    on two grids the field would be wrong by up to 0.7 % of its RMS (docs/synthesis.md).
     """
     size = np.array(drawn.voxel_size)
     before = np.maximum(0, np.ceil((corner - box[0]) / size)).astype(int)
