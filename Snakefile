@@ -24,6 +24,14 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    # Here and not above, so that a dry run shows its plan whatever the disk.
+    try:
+        check_disk(CONFIG)
+    except InputError as error:
+        refuse(error)
+
+
 rule all:
     default_target: True
     input:

@@ -4,9 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+from qsmbench.benchmark.disk import check_disk, disk_plan
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
-from qsmbench.data.layout import METADATA_FILES, shard_files
+from qsmbench.data.layout import METADATA_FILES, shard_files, source_files
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
@@ -32,6 +33,9 @@ except InputError as error:
     refuse(error)
 
 RESULTS = CONFIG.results
+if workflow.is_main_process:
+    print(f"qsmbench: {disk_plan(CONFIG)}", file=sys.stderr)
+N_HEADS = len(CONFIG.source.heads) if CONFIG.source.kind == "mixture" else 1
 TEST_SETS = [name for name, spec in CONFIG.synthetic.items() if spec.role == "test"]
 
 
@@ -65,6 +69,10 @@ STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
 METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
 SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
 HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
+INSPECTION = [
+    f"{RESULTS}/inspect/{{set}}/{name}"
+    for name in ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
+]
 WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
 RECORD = f"{RESULTS}/networks/{{network}}.csv"
 TUNED = f"{RESULTS}/tuning/{{run}}.json"

@@ -4,6 +4,7 @@ rule report:
         scores=rules.collect_scores.output,
         maps=expand(MAPS, set=TEST_SETS, run=CONFIG.methods),
         records=expand(RECORD, network=CONFIG.networks),
+        inspections=expand(INSPECTION, set=CONFIG.synthetic),
     output:
         page=report(RESULTS / "report/index.html", category="Report"),
         display=RESULTS / "report/display.json",

@@ -104,6 +104,10 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     page = (results / "report/index.html").read_text()
     assert "Meta-QSM" in page
     assert "data:image/png;base64," in page
+    for name in ("train", "test"):
+        assert f"inspect-{name}-contact-sheet" in page
+        samples = pd.read_csv(results / f"inspect/{name}/samples.csv")
+        assert len(samples) == {"train": 6, "test": 3}[name]
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
 
@@ -154,14 +158,8 @@ def test_a_deleted_shard_is_made_again_alone(finished, tmp_path):
     table = (folder / "results/report/tables/test.csv").read_bytes()
     shard.unlink()
     jobs = planned(folder)
-    assert jobs == {
-        "make_shard": 1,
-        "reconstruct": 4,
-        "evaluate": 4,
-        "collect_scores": 1,
-        "report": 1,
-        "method_table": 1,
-    }
+    once = dict.fromkeys(("make_shard", "inspect", "collect_scores", "report", "method_table"), 1)
+    assert jobs == once | {"reconstruct": 4, "evaluate": 4}
     run(folder, "--cores", "2")
     assert hashes.read_text() == before
     assert (store / "chi/c/0/0/0/0").stat().st_mtime_ns == stamp
@@ -205,3 +203,30 @@ def test_an_unknown_method_is_found_before_any_job(finished, tmp_path):
     done = snakemake(tmp_path, "--cores", "1")
     assert done.returncode == 2
     assert "methods.tdk: unknown method 'tdk' (did you mean 'tkd'?)" in done.stderr.splitlines()[-1]
+
+
+def test_a_run_that_does_not_fit_the_disk_ends_before_its_first_job(tmp_path):
+    config = tiny(tmp_path)
+    config["synthetic"]["train"] |= {"n_samples": 10**9, "samples_per_shard": 10**9}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    assert snakemake(tmp_path, "--cores", "1", "--dry-run").returncode == 0
+    done = snakemake(tmp_path, "--cores", "1")
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("qsmbench: ")]
+    assert said[0].startswith("qsmbench: disk: about 1")
+    assert "what is still to be made takes about" in said[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results/source").exists()
+
+
+def test_the_papers_thirty_thousand_are_one_command(tmp_path):
+    """configs/paper.yaml plans 120 shards of 250, and 10 for each test set, as jobs of 4 GB and two hours at most."""
+    shutil.copy(ROOT / "configs/paper.yaml", tmp_path / "paper.yaml")
+    plan = snakemake(tmp_path, "--cores", "2", "synthetic", "--dry-run", "--quiet", "host", config="paper.yaml")
+    assert plan.returncode == 0, plan.stderr[-2000:]
+    assert "qsmbench: disk: about" in plan.stderr
+    lines = (plan.stdout + plan.stderr).splitlines()
+    assert lines.count("rule make_shard:") == 120 + 3 * 10
+    assert not any(line.startswith("rule train:") for line in lines)
+    resources = [line for line in lines if "resources:" in line and "runtime=120" in line]
+    assert len(resources) == 150 and all("mem_mb=4000" in line for line in resources)

@@ -84,5 +84,6 @@ def _tuning_note(config: Config, run: str, results: Path) -> str:
     n = chosen["n_samples"]
     return (
         f"{_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
-        f"'{spec.label or chosen['set']}' ({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
+        f"'{spec.label or chosen['set']}' "
+        f"({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
     )

@@ -17,6 +17,7 @@ COMMANDS = (
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
     ("cosmos", "qsmbench.cli.cosmos", "compute chi from several orientations to B0 (NIfTI in and out, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),

@@ -33,5 +33,6 @@ def run(arguments: argparse.Namespace) -> None:
         for name in shown["sets"]
     }
     records = {name: config.results / f"networks/{name}.csv" for name in config.networks}
-    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir)
+    inspections = {spec.label or name: config.results / f"inspect/{name}" for name, spec in config.synthetic.items()}
+    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir, inspections=inspections)
     print(f"report: {page}")

@@ -9,13 +9,25 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from qsmbench.simulation.recipe import Recipe
 
 # Names become folders, Zarr paths, table rows and Snakemake wildcards.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+_SIDES = ("LR", "PA", "IS")
+
+
+def _orientation(axes: str) -> str:
+    if sorted(next((i for i, pair in enumerate(_SIDES) if side in pair), -1) for side in axes) != [0, 1, 2]:
+        raise ValueError(f"axes are three letters, one each of L or R, P or A, I or S (such as LPS), not '{axes}'")
+    return axes
+
+
+Axes = Annotated[str, AfterValidator(_orientation)]
 
 
 class Section(BaseModel):
@@ -50,9 +62,30 @@ class NiftiSource(Section):
     b0_dir: tuple[float, float, float] | None = Field(
         None, description="direction of B0 in voxel axes; by default the scanner's z axis through the affine"
     )
+    axes: Axes | None = Field(
+        None,
+        description="side of the patient that each voxel axis runs to (such as LPS), where the file's affine is wrong",
+    )
 
 
-Source = Annotated[PhantomSource | ChallengeSource | NiftiSource, Field(discriminator="kind")]
+OneHead = PhantomSource | ChallengeSource | NiftiSource
+
+
+class MixedHead(Section):
+    """One head of a mixture."""
+
+    weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the other heads")
+    head: OneHead = Field(discriminator="kind", description="where it comes from")
+
+
+class MixtureSource(Section):
+    """Several heads; each sample is made from one of them, drawn by weight."""
+
+    kind: Literal["mixture"] = Field(description="mix several heads")
+    heads: tuple[MixedHead, ...] = Field(min_length=1, description="the heads")
+
+
+Source = Annotated[OneHead | MixtureSource, Field(discriminator="kind")]
 
 
 class SyntheticSet(Section):
@@ -64,6 +97,10 @@ class SyntheticSet(Section):
     )
     n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
     samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
+    )
     recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
 
     @property

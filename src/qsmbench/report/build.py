@@ -30,6 +30,8 @@ def build_report(
     volumes: Mapping[str, tuple[Path, Mapping[str, Path]]],
     records: Mapping[str, Path],
     out_dir: Path,
+    *,
+    inspections: Mapping[str, Path] | None = None,
 ) -> Path:
     """Make the report.
 
@@ -40,6 +42,7 @@ def build_report(
             have tables and no figures then.
         records: network to its `record.csv`.
         out_dir: made where it is not there.
+        inspections: label of a synthetic set to the folder that `qsmbench inspect` wrote.
 
     Returns:
         Path of `index.html`; beside it `tables/` and `figures/`.
@@ -71,15 +74,37 @@ def build_report(
         label = display.methods[network].label if network in display.methods else network
         png = training_figure(record)
         curves.append(Picture(f"training-{file_stem(network)}", png, curve_alt_text(record, label), label))
-    for picture in (*(p for section in sections for p in section.all_pictures), *curves):
+    looks = [picture for label, folder in (inspections or {}).items() for picture in inspection_pictures(label, folder)]
+    for picture in (*(p for section in sections for p in section.all_pictures), *curves, *looks):
         with atomic_path(out_dir / "figures" / f"{picture.name}.png") as temporary:
             temporary.write_bytes(picture.png)
     page = out_dir / "index.html"
     html = render_page(
-        display, scores, sections=sections, curves=curves, comparisons=comparisons, failed=failures(scores)
+        display,
+        scores,
+        sections=sections,
+        curves=curves,
+        comparisons=comparisons,
+        failed=failures(scores),
+        inspections=looks,
     )
     write_text_atomic(page, html)
     return page
+
+
+def inspection_pictures(label: str, folder: Path) -> list[Picture]:
+    """The pictures that `qsmbench inspect` made of one synthetic set."""
+    texts = {
+        "contact-sheet": f"{label}: slices of chi and field of some samples",
+        "parameters": f"{label}: what was drawn, over all samples; brown lines are the ends of the ranges",
+    }
+    pictures = []
+    for name, text in texts.items():
+        path = folder / f"{name}.png"
+        if not path.is_file():
+            raise InputError(f"{path} is missing; run 'qsmbench inspect' on the set")
+        pictures.append(Picture(f"inspect-{file_stem(label)}-{name}", path.read_bytes(), text, text))
+    return pictures
 
 
 def _distribution(

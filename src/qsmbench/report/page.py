@@ -77,6 +77,7 @@ def render_page(
     curves: Sequence[Picture],
     comparisons: pd.DataFrame,
     failed: pd.DataFrame,
+    inspections: Sequence[Picture] = (),
 ) -> str:
     """Fill the template."""
     environment = Environment(
@@ -93,6 +94,7 @@ def render_page(
         display=display,
         sections=sections,
         curves=curves,
+        inspections=inspections,
         headline_columns=headline_columns,
         headline_rows=headline_rows,
         findings=_findings(display, sections),
