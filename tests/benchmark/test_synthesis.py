@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from little_set import N_SHARDS, SPEC, contents, create, shard_arguments, write_head
 
-from conftest import N_SHARDS, SPEC, contents, create, shard_arguments, write_head
 from qsmbench.benchmark.disk import check_disk, disk_need, disk_plan
 from qsmbench.benchmark.source import load_heads, upright
 from qsmbench.benchmark.synthesis import recipe_hash, sample_of
