@@ -1,12 +1,8 @@
 """Synthetic sets as jobs make them: killed, out of order, out of disk, from several heads; and looked at."""
 
-import contextlib
 import json
-import multiprocessing
-import resource
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from forked_command import start
 from little_set import N_SHARDS, SPEC, contents, create, shard_arguments, write_head
 
 from qsmbench.benchmark.disk import check_disk, disk_need, disk_plan
@@ -30,22 +27,6 @@ from qsmbench.data.store import StoredSet, attributes
 from qsmbench.simulation.source import Heads, Source
 
 N_KILLS = 20
-# Processes forked from a server that has loaded the command: real ones, without seconds of imports each.
-FORKS = multiprocessing.get_context("forkserver")
-
-
-def run_command(arguments: list[str], log: Path, most_bytes: int | None = None) -> None:
-    with log.open("w") as file, contextlib.redirect_stderr(file):
-        if most_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-        sys.exit(main(arguments))
-
-
-def start(arguments: list[str], log: Path, most_bytes: int | None = None) -> multiprocessing.Process:
-    FORKS.set_forkserver_preload(["qsmbench.cli.make_shard", "qsmbench.benchmark.synthesis"])
-    process = FORKS.Process(target=run_command, args=(arguments, log, most_bytes))
-    process.start()
-    return process
 
 
 def test_killed_jobs_leave_nothing_half_and_a_second_run_completes_the_set(
