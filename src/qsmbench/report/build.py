@@ -21,6 +21,7 @@ from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.statistics import summarise
 from qsmbench.report.tables import Table, build_table, file_stem, fixed
+from qsmbench.report.viewer import build_viewer
 from qsmbench.report.volumes import SetVolumes
 
 
@@ -56,13 +57,14 @@ def build_report(
     comparisons = compare(scores, display)
     write_tables(summary, display, out_dir / "tables", comparisons)
 
+    opened = {name: SetVolumes(*volumes[name]) for name in display.sets if name in volumes}
     sections = []
     for name in display.sets:
         table = build_table(summary, display, name, comparisons)
         pictures: list[Picture] = []
         convention = ""
-        if name in volumes:
-            pictures, convention = _subject_pictures(name, *volumes[name], scores, display)
+        if name in opened:
+            pictures, convention = _subject_pictures(name, opened[name], scores, display)
         spread = _distribution(name, scores, summary, table, display)
         sections.append(SetSection(name, table, spread, tuple(pictures), convention))
     curves = []
@@ -76,7 +78,13 @@ def build_report(
             temporary.write_bytes(picture.png)
     page = out_dir / "index.html"
     html = render_page(
-        display, scores, sections=sections, curves=curves, comparisons=comparisons, failed=failures(scores)
+        display,
+        scores,
+        sections=sections,
+        curves=curves,
+        comparisons=comparisons,
+        failed=failures(scores),
+        viewer=build_viewer(opened, display, display.viewer_megabytes),
     )
     write_text_atomic(page, html)
     return page
@@ -99,10 +107,7 @@ def _distribution(
     )
 
 
-def _subject_pictures(
-    name: str, store: Path, reconstructions: Mapping[str, Path], scores: pd.DataFrame, display: Display
-) -> tuple[list[Picture], str]:
-    data = SetVolumes(store, reconstructions)
+def _subject_pictures(name: str, data: SetVolumes, scores: pd.DataFrame, display: Display) -> tuple[list[Picture], str]:
     labels = {method: info.label for method, info in display.methods.items()}
     pictures = []
     convention = ""

@@ -57,6 +57,7 @@ class Display(_Strict):
     config: dict[str, Any] = Field(default_factory=dict, description="the resolved configuration")
     provenance: dict[str, Any] = Field(default_factory=dict)
     n_samples_shown: int = Field(1, ge=0, description="subjects a set that get a figure")
+    viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes")
     baseline: str | None = Field(None, description="method that the others are compared with; the first by default")
 
     @property

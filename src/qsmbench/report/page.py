@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from qsmbench.report.comparisons import ALPHA
 from qsmbench.report.display import Display
@@ -21,6 +22,7 @@ from qsmbench.report.formats import cell_text, heading
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
 from qsmbench.report.tables import Cell, Column, Row, Table, fixed
+from qsmbench.report.viewer import Viewer, niivue_script
 
 _HEADLINE_METRICS = 3
 
@@ -77,6 +79,7 @@ def render_page(
     curves: Sequence[Picture],
     comparisons: pd.DataFrame,
     failed: pd.DataFrame,
+    viewer: Viewer | None = None,
 ) -> str:
     """Fill the template."""
     environment = Environment(
@@ -87,8 +90,9 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.globals.update(heading=heading, tight=_tight, cell_text=cell_text)
-    environment.filters.update(pretty=_pretty, tidy_json=_tidy_json)
+    environment.filters.update(pretty=_pretty, tidy_json=_tidy_json, script_json=_script_json)
     headline_columns, headline_rows = _headline(display, sections)
+    script, version = niivue_script() if viewer else ("", "")
     return environment.get_template("index.html.jinja").render(
         display=display,
         sections=sections,
@@ -113,6 +117,9 @@ def render_page(
         confidence=f"{CONFIDENCE:.0%}",
         min_subjects=MIN_SUBJECTS,
         alpha=f"{ALPHA:g}",
+        viewer=viewer,
+        niivue_script=script,
+        niivue_version=version,
     )
 
 
@@ -225,3 +232,9 @@ def _pretty(value: Any) -> str:
 
 def _tidy_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that can stand in a script element: no character in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
