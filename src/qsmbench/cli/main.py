@@ -16,15 +16,16 @@ COMMANDS = (
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
     ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
+    ("make-labels", "qsmbench.cli.make_labels", "workflow: label the tissues of a test set"),
     ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
     ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
     ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
     ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
-    ("report", "qsmbench.cli.report", "workflow: tables, figures and the page"),
 )
 
 

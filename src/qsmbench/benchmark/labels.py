@@ -1,0 +1,48 @@
+"""Between step 2 and the scores: the tissue labels of a test set, in a store of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import zarr
+from tqdm import tqdm
+from zarr.codecs import BloscCodec
+
+from qsmbench.benchmark.source import load_source
+from qsmbench.config.model import SyntheticSet
+from qsmbench.core.seeds import generator_for
+from qsmbench.data.atomic import write_json_atomic
+from qsmbench.simulation.labels import BODY_NAMES, sample_labels
+
+
+def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, out: Path, names: Path) -> None:
+    """Label every sample of a set.
+
+    Args:
+        source_dir: folder of the source.
+        name: of the set; part of every sample's seed.
+        spec: size and recipe of the set.
+        seed: root seed of the run.
+        out: Zarr store to write: labels (sample, x, y, z), int16.
+        names: JSON to write: label to name.
+    """
+    source = load_source(source_dir)
+    origin = json.loads((source_dir / "source.json").read_text(encoding="utf-8"))["origin"]
+    known = {int(label): text for label, text in origin.get("labels", {}).items() if int(label) != 0}
+    zarr.open_group(out, mode="w", zarr_format=3)
+    volumes = zarr.create_array(
+        out,
+        name="labels",
+        shape=(spec.n_samples, *spec.recipe.shape),
+        dtype="int16",
+        chunks=(1, *spec.recipe.shape),
+        fill_value=0,
+        zarr_format=3,
+        dimension_names=("sample", "x", "y", "z"),
+        attributes={"long_name": "tissue labels", "units": "1"},
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+    )
+    for number in tqdm(range(spec.n_samples), unit="sample", disable=None):
+        volumes[number] = sample_labels(source, spec.recipe, generator_for(seed, f"synthetic/{name}", number))
+    write_json_atomic(names, {str(label): text for label, text in (known | BODY_NAMES).items()})
