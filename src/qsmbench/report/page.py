@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsmbench.report.comparisons import ALPHA
+from qsmbench.report.costs import HEADINGS
 from qsmbench.report.display import Display
 from qsmbench.report.formats import cell_text, heading
 from qsmbench.report.scores import WHOLE_MASK
@@ -56,11 +57,13 @@ class SetSection:
     distribution: Picture | None
     pictures: tuple[Picture, ...]
     convention: str
+    regions: Table | None = None
+    spectrum: Picture | None = None
 
     @property
     def all_pictures(self) -> tuple[Picture, ...]:
         """Every picture of the section."""
-        return self.pictures if self.distribution is None else (self.distribution, *self.pictures)
+        return (*(p for p in (self.distribution, self.spectrum) if p is not None), *self.pictures)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ def render_page(
     comparisons: pd.DataFrame,
     failed: pd.DataFrame,
     viewer: Viewer | None = None,
+    tables: Sequence[Table] = (),
+    trends: Sequence[Picture] = (),
+    costs: Sequence[Sequence[str]] = (),
+    bibliography: str = "",
 ) -> str:
     """Fill the template."""
     environment = Environment(
@@ -118,6 +125,11 @@ def render_page(
         min_subjects=MIN_SUBJECTS,
         alpha=f"{ALPHA:g}",
         viewer=viewer,
+        tables=tables,
+        trends=trends,
+        cost_headings=HEADINGS,
+        costs=costs,
+        bibliography=bibliography,
         niivue_script=script,
         niivue_version=version,
     )
