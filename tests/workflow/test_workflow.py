@@ -42,7 +42,11 @@ def tiny(folder: Path) -> dict:
             }
         },
         "methods": {"tkd": {}, "l2": {}, "meta": {"method": "meta-qsm", "network": "net"}},
-        "report": {"subjects_shown": 1},
+        "report": {
+            "subjects_shown": 1,
+            "baseline": "l2",
+            "tables": {"table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}},
+        },
     }  # fmt: skip
 
 
@@ -92,7 +96,8 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     assert set(scores["subject"]) == {"00000", "00001", "00002"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
-    assert scores["value"].notna().all()
+    # A calcification that a map does not show has no streak.
+    assert scores.loc[scores["metric"] != "calcification_streak", "value"].notna().all()
     assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
     assert scores["data_hash"].nunique() == 3
     page = (results / "report/index.html").read_text()
@@ -100,6 +105,10 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     assert "data:image/png;base64," in page
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+        assert "Table 1" in page
+        assert "xsim" not in (results / f"report/tables/table-1.{kind}").read_text().lower()
+    assert "Comparisons with" not in page, "three subjects are too few to compare"
+    assert set(pd.read_csv(results / "report/runtime.csv")["method"]) == {"tkd", "l2", "meta"}
 
 
 def test_a_second_run_has_nothing_to_do(finished):

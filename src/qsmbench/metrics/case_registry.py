@@ -51,7 +51,7 @@ _CHALLENGE = "10.1002/mrm.28754"
 CASE_METRICS: dict[str, CaseMetric] = {
     metric.name: metric
     for metric in (
-        CaseMetric("region_error", "NRMSE, detrended", "%", "lower", True, region_error, _CHALLENGE, True),
+        CaseMetric("region_error", "Region NRMSE", "%", "lower", True, region_error, _CHALLENGE, True),
         CaseMetric("deep_grey_linearity", "Deep-grey linearity", "", "lower", True, deep_grey_linearity, _CHALLENGE),
         CaseMetric("calcification_moment", "Calcification moment", "ppm voxel", "lower", True, calcification_moment,
                    _CHALLENGE),
