@@ -45,7 +45,9 @@ def tiny(folder: Path) -> dict:
         "report": {
             "subjects_shown": 1,
             "baseline": "l2",
-            "tables": {"table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}},
+            "tables": {
+                "table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}
+            },
         },
     }  # fmt: skip
 
