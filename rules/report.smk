@@ -7,10 +7,13 @@ rule report:
     output:
         page=report(RESULTS / "report/index.html", category="Report"),
         display=RESULTS / "report/display.json",
-        tables=expand(
-            RESULTS / "report/tables/{set}.{kind}",
-            set=[*TEST_SETS, *CONFIG.report.tables],
-            kind=["csv", "md", "tex"],
+        tables=report(
+            expand(
+                RESULTS / "report/tables/{set}.{kind}",
+                set=[*TEST_SETS, *CONFIG.report.tables],
+                kind=["csv", "md", "tex"],
+            ),
+            category="Tables",
         ),
         all=RESULTS / "report/tables/all.csv",
     log:

@@ -59,6 +59,7 @@ def test_report_is_complete(out: Path) -> None:
     figures = {path.name for path in (out / "figures").iterdir()}
     assert figures == {
         "synthetic-test-0.png", "synthetic-test-1.png", "synthetic-test-distribution.png",
+        "synthetic-test-0-zoom.png", "synthetic-test-1-zoom.png", "one-0-zoom.png",
         "synthetic-test-spectrum.png", "one-0.png", "one-spectrum.png", "training-net.png",
     }  # fmt: skip
     assert (out / "tables" / "all.csv").is_file()
@@ -94,7 +95,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
 
 def test_every_picture_has_an_alternative_text_and_its_size(page: Page) -> None:
     pictures = page.all("img")
-    assert len(pictures) == 7
+    assert len(pictures) == 10
     for picture in pictures:
         assert len(picture["alt"] or "") > 40
         assert int(picture["width"] or 0) > 300

@@ -20,6 +20,7 @@ from qsmbench.report.statistics import summarise
 from qsmbench.report.tables import paper_table
 from qsmbench.report.viewer import OUTSIDE, build_viewer, nifti_bytes, niivue_script
 from qsmbench.report.volumes import SetVolumes, Subject
+from qsmbench.report.zoom import strongest_source
 
 
 @pytest.fixture
@@ -127,6 +128,21 @@ def test_a_wave_along_b0_lies_at_zero_degrees_whichever_axis_that_is() -> None:
     for b0, place in (((1.0, 0.0, 0.0), 0), ((0.0, 0.0, 1.0), N_BINS - 1)):
         _, truth = relative_spectrum(subject, 0 * x, b0)
         assert np.argmax(truth) == place
+
+
+def test_zoom_finds_the_strongest_body_and_no_single_voxel() -> None:
+    chi = np.zeros((60, 60, 60))
+    chi[5, 5, 5] = 3.0
+    chi[36:44, 26:34, 16:24] = -0.5
+    subject = Subject("0", (1.0, 1.0, 2.0), chi, np.ones(chi.shape, bool), chi, {"a": 2 * chi, "b": None}, False)
+    close = strongest_source(subject)
+    assert close is not None and close.chi_ref is not None
+    assert close.chi_ref.shape == (37, 37, 19)
+    assert np.count_nonzero(close.chi_ref) == 8**3
+    assert close.estimates["b"] is None
+    np.testing.assert_array_equal(close.estimates["a"], 2 * close.chi_ref)
+    assert strongest_source(Subject("0", (1, 1, 1), chi, chi == 0, chi, {}, False)) is None
+    assert strongest_source(Subject("0", (1, 1, 1), chi, chi == 0, None, {}, False)) is None
 
 
 def table_display(display: Display, **table: object) -> Display:

@@ -29,6 +29,7 @@ from qsmbench.report.statistics import summarise
 from qsmbench.report.tables import Table, build_table, file_stem, fixed, paper_table
 from qsmbench.report.viewer import build_viewer
 from qsmbench.report.volumes import SetVolumes
+from qsmbench.report.zoom import REACH, strongest_source
 
 
 def build_report(
@@ -196,6 +197,16 @@ def _subject_pictures(name: str, data: SetVolumes, scores: pd.DataFrame, display
                 f"Subject {subject.name}, voxels of {voxels} mm",
             )
         )
+        close = strongest_source(subject)
+        if close is not None:
+            pictures.append(
+                Picture(
+                    f"{file_stem(name)}-{file_stem(subject.name)}-zoom",
+                    subject_figure(close, labels),
+                    f"Zoom on the strongest source. {alt_text(close, labels, display.sets[name].label)}",
+                    f"Subject {subject.name}: {2 * REACH:.0f} mm around the strongest source of the reference",
+                )
+            )
     return pictures, convention
 
 
