@@ -36,7 +36,11 @@ def check_against_registries(config: Config, name: str) -> None:
                 f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, ALL_METRICS)}; known: {known}"
             )
     sets = {name for name, spec in config.synthetic.items() if spec.role == "test"}
+    # Files of the sets and of the whole run have these names.
+    taken = {*sets, *(f"{name}-regions" for name in sets), "all", "comparisons"}
     for key, table in config.report.tables.items():
+        if key in taken:
+            complaints.append(f"{name}: report.tables.{key}: that file is another table's; choose another name")
         for kind, names, known_names in (
             ("sets", table.sets, sets),
             ("methods", table.methods, set(config.methods)),
