@@ -8,10 +8,13 @@ rule report:
     output:
         page=report(RESULTS / "report/index.html", category="Report"),
         display=RESULTS / "report/display.json",
-        tables=expand(
-            RESULTS / "report/tables/{set}.{kind}",
-            set=TEST_SETS,
-            kind=["csv", "md", "tex"],
+        tables=report(
+            expand(
+                RESULTS / "report/tables/{set}.{kind}",
+                set=[*TEST_SETS, *CONFIG.report.tables],
+                kind=["csv", "md", "tex"],
+            ),
+            category="Tables",
         ),
         all=RESULTS / "report/tables/all.csv",
     log:
@@ -25,9 +28,10 @@ rule report:
         runtime=60,
     params:
         config=CONFIG.model_dump_json(),
+        results=RESULTS,
         out_dir=lambda wildcards, output: Path(output.page).parent,
     shell:
-        "qsmbench report --config {params.config:q} --scores {input.scores:q} --out-dir {params.out_dir:q}"
+        "qsmbench report {params.results:q} --config {params.config:q} --out-dir {params.out_dir:q}"
         " > {log:q} 2>&1"
 
 

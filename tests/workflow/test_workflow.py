@@ -48,7 +48,13 @@ def tiny(folder: Path) -> dict:
             "l2": {},
             "meta": {"method": "meta-qsm", "network": "net"},
         },
-        "report": {"subjects_shown": 1},
+        "report": {
+            "subjects_shown": 1,
+            "baseline": "l2",
+            "tables": {
+                "table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}
+            },
+        },
     }  # fmt: skip
 
 
@@ -98,7 +104,8 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     assert set(scores["subject"]) == {"00000", "00001", "00002"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
-    assert scores["value"].notna().all()
+    # A calcification that a map does not show has no streak.
+    assert scores.loc[scores["metric"] != "calcification_streak", "value"].notna().all()
     assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
     assert scores["data_hash"].nunique() == 3
     page = (results / "report/index.html").read_text()
@@ -110,6 +117,10 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
         assert len(samples) == {"train": 6, "test": 3}[name]
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+        assert "Table 1" in page
+        assert "xsim" not in (results / f"report/tables/table-1.{kind}").read_text().lower()
+    assert "Comparisons with" not in page, "three subjects are too few to compare"
+    assert set(pd.read_csv(results / "report/runtime.csv")["method"]) == {"tkd", "tkd-tuned", "l2", "meta"}
 
 
 def test_tuned_parameters_are_the_best_of_their_grid_and_what_the_row_ran_with(finished):

@@ -22,10 +22,12 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
+from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
 
-# What numerical code raises on data it cannot handle; anything else is a bug and ends the job.
-FAILURES = (RuntimeError, InputError, ArithmeticError, MemoryError)
+# What numerical code raises on data it cannot handle, that of third parties included; anything else is a mistake in
+# this package and ends the job.
+FAILURES = (RuntimeError, InputError, ArithmeticError, MemoryError, ValueError, LookupError)
 
 
 def reconstruct_set(
@@ -81,7 +83,9 @@ def reconstruct_set(
             found = reconstruct.reconstruct(scan)
             chi = found.chi.cpu().numpy()
         except FAILURES as error:
-            message = " ".join(str(error).split()) or type(error).__name__
+            text = " ".join(str(error).split()) or "no message"
+            ours = isinstance(error, InputError | ReconstructionError)
+            message = text if ours else f"{type(error).__name__}: {text}"
             rows.append({"sample": index, "status": "failed", "message": message, "sha256": "", "courses": []})
             tqdm.write(f"sample {index}: {method} failed: {message}")
             continue

@@ -18,10 +18,12 @@ COMMANDS = (
     ("cosmos", "qsmbench.cli.cosmos", "compute chi from several orientations to B0 (NIfTI in and out, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
+    ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
     ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
+    ("make-labels", "qsmbench.cli.make_labels", "workflow: label the tissues of a test set"),
     ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
     ("tune-point", "qsmbench.cli.tune_point", "workflow: score one choice of parameters on a tuning set"),
     ("choose", "qsmbench.cli.choose", "workflow: take the best of a method's choices of parameters"),
@@ -29,7 +31,6 @@ COMMANDS = (
     ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
     ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
     ("method-table", "qsmbench.cli.method_table", "workflow: errors and costs of every method in one table"),
-    ("report", "qsmbench.cli.report", "workflow: tables, figures and the page"),
 )
 
 

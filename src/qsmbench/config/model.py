@@ -169,11 +169,23 @@ class Evaluation(Section):
     )
 
 
+class PaperTable(Section):
+    """A table of its own beside those of the sets, laid out as in a paper: methods down, sets and metrics across."""
+
+    title: str = Field(description="heading and caption")
+    sets: tuple[Name, ...] = Field(min_length=1, description="test sets, side by side where there are several")
+    methods: tuple[Name, ...] = Field((), description="rows in this order; by default every method")
+    metrics: tuple[str, ...] = Field((), description="columns in this order; by default every metric")
+
+
 class Report(Section):
     """The report."""
 
     title: str = Field("QSM benchmark", description="heading of the page")
     subjects_shown: int = Field(2, ge=0, description="subjects of each set whose slices are shown")
+    viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes, MB; 0: none")
+    baseline: Name | None = Field(None, description="method the others are compared with; by default the first")
+    tables: dict[Name, PaperTable] = Field(default_factory=dict, description="tables of one's own, by file name")
 
 
 class Config(Section):

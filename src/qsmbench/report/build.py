@@ -6,22 +6,30 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path, write_text_atomic
+from qsmbench.report.bibliography import bibliography
 from qsmbench.report.comparisons import compare
+from qsmbench.report.conditions import Condition, condition_alt_text, condition_figure, voxel_size_conditions
+from qsmbench.report.costs import cost_rows, write_costs
 from qsmbench.report.curves import curve_alt_text, read_record, training_figure
 from qsmbench.report.display import Display, read_display
 from qsmbench.report.distributions import distribution_figure, shown_columns
 from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.formats import write_tables
 from qsmbench.report.page import Picture, SetSection, render_page
+from qsmbench.report.results import Results, costs, noise_levels, with_tuning
 from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
+from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
-from qsmbench.report.tables import Table, build_table, file_stem, fixed
+from qsmbench.report.tables import Table, build_table, file_stem, fixed, paper_table
+from qsmbench.report.viewer import build_viewer
 from qsmbench.report.volumes import SetVolumes
+from qsmbench.report.zoom import REACH, strongest_source
 
 
 def build_report(
@@ -31,7 +39,7 @@ def build_report(
     records: Mapping[str, Path],
     out_dir: Path,
     *,
-    inspections: Mapping[str, Path] | None = None,
+    found: Results | None = None,
 ) -> Path:
     """Make the report.
 
@@ -42,10 +50,10 @@ def build_report(
             have tables and no figures then.
         records: network to its `record.csv`.
         out_dir: made where it is not there.
-        inspections: label of a synthetic set to the folder that `qsmbench inspect` wrote.
+        found: what else the run left: timings, memory, what was drawn.
 
     Returns:
-        Path of `index.html`; beside it `tables/` and `figures/`.
+        Path of `index.html`; beside it `tables/`, `figures/`, `methods.bib`, and `runtime.csv` where there are timings.
 
     Raises:
         InputError: an input that is missing or not what it should be.
@@ -59,25 +67,36 @@ def build_report(
     comparisons = compare(scores, display)
     write_tables(summary, display, out_dir / "tables", comparisons)
 
+    found = found or Results()
+    display = with_tuning(display, found)
+    opened = {name: SetVolumes(*volumes[name]) for name in display.sets if name in volumes}
     sections = []
     for name in display.sets:
-        table = build_table(summary, display, name, comparisons)
+        table = build_table(summary, display, name, comparisons, "whole")
+        regions = build_table(summary, display, name, comparisons, "regions")
         pictures: list[Picture] = []
         convention = ""
-        if name in volumes:
-            pictures, convention = _subject_pictures(name, *volumes[name], scores, display)
+        spectrum = None
+        if name in opened:
+            spectrum = _spectrum(name, opened[name], display)
+            pictures, convention = _subject_pictures(name, opened[name], scores, display)
         spread = _distribution(name, scores, summary, table, display)
-        sections.append(SetSection(name, table, spread, tuple(pictures), convention))
+        sections.append(SetSection(name, table, spread, tuple(pictures), convention, regions, spectrum))
     curves = []
     for network, path in records.items():
         record = read_record(path)
         label = display.methods[network].label if network in display.methods else network
         png = training_figure(record)
         curves.append(Picture(f"training-{file_stem(network)}", png, curve_alt_text(record, label), label))
-    looks = [picture for label, folder in (inspections or {}).items() for picture in inspection_pictures(label, folder)]
-    for picture in (*(p for section in sections for p in section.all_pictures), *curves, *looks):
+    looks = [p for label, folder in found.inspections.items() for p in inspection_pictures(label, folder)]
+    trends = _trends(scores, display, opened, found)
+    for picture in (*(p for section in sections for p in section.all_pictures), *trends, *curves, *looks):
         with atomic_path(out_dir / "figures" / f"{picture.name}.png") as temporary:
             temporary.write_bytes(picture.png)
+    spent = costs(found)
+    if spent:
+        write_costs(spent, display, out_dir)
+    write_text_atomic(out_dir / "methods.bib", bibliography(display))
     page = out_dir / "index.html"
     html = render_page(
         display,
@@ -87,6 +106,11 @@ def build_report(
         comparisons=comparisons,
         failed=failures(scores),
         inspections=looks,
+        tables=[paper_table(summary, display, name, comparisons) for name in display.tables],
+        trends=trends,
+        costs=cost_rows(spent, display),
+        bibliography=bibliography(display),
+        viewer=build_viewer(opened, display, display.viewer_megabytes),
     )
     write_text_atomic(page, html)
     return page
@@ -107,6 +131,57 @@ def inspection_pictures(label: str, folder: Path) -> list[Picture]:
     return pictures
 
 
+def _spectrum(name: str, data: SetVolumes, display: Display) -> Picture | None:
+    """Error spectrum over the subjects that are shown, where there is a reference."""
+    labels = {method: info.label for method, info in display.methods.items()}
+    spectra: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    n = min(display.n_samples_shown, len(data))
+    for index in range(n):
+        subject = data.read(index)
+        for method in labels:
+            chi = subject.estimates.get(method)
+            if chi is not None and subject.chi_ref is not None:
+                spectra.setdefault(method, []).append(relative_spectrum(subject, chi, subject.b0_dir))
+    if not spectra:
+        return None
+    return Picture(
+        f"{file_stem(name)}-spectrum",
+        spectrum_figure(spectra, labels),
+        spectrum_alt_text(spectra, labels, display.sets[name].label),
+        f"Where in k-space the error lies, over the first {n} subject{'s' if n > 1 else ''}: its power relative to the "
+        "reference's by angle to B0. Streaks come from the cone at 54.7 degrees, where the dipole kernel is zero.",
+    )
+
+
+def _trends(scores: pd.DataFrame, display: Display, opened: Mapping[str, SetVolumes], found: Results) -> list[Picture]:
+    """Error against voxel size and against noise, where samples differ in them."""
+    metric = next((m for m in display.metrics if display.is_ranked(m)), None)
+    if metric is None:
+        return []
+    sizes = {name: data.voxel_sizes() for name, data in opened.items()}
+    noise = {name: levels for name, levels in noise_levels(found).items() if levels}
+    kinds = {
+        "voxel-size": [c for c in voxel_size_conditions(sizes, display.trained_range) if c.varies],
+        "noise": [c for c in [Condition("noise of the field, SD (ppm)", noise, {})] if c.varies],
+    }
+    captions = {
+        "voxel-size": "Every subject a dot, a marker a set; lines join the means of bins. Shaded: the voxel sizes that "
+        "a network was trained on.",
+        "noise": "Every subject a dot, a marker a set; lines join the means of bins.",
+    }
+    label = display.metrics[metric].label
+    return [
+        Picture(
+            f"{metric}-against-{kind}",
+            condition_figure(scores, display, metric, conditions),
+            condition_alt_text(scores, display, metric, conditions),
+            f"{label} against {kind.replace('-', ' ')}. {captions[kind]}",
+        )
+        for kind, conditions in kinds.items()
+        if conditions
+    ]
+
+
 def _distribution(
     name: str, scores: pd.DataFrame, summary: pd.DataFrame, table: Table, display: Display
 ) -> Picture | None:
@@ -124,10 +199,7 @@ def _distribution(
     )
 
 
-def _subject_pictures(
-    name: str, store: Path, reconstructions: Mapping[str, Path], scores: pd.DataFrame, display: Display
-) -> tuple[list[Picture], str]:
-    data = SetVolumes(store, reconstructions)
+def _subject_pictures(name: str, data: SetVolumes, scores: pd.DataFrame, display: Display) -> tuple[list[Picture], str]:
     labels = {method: info.label for method, info in display.methods.items()}
     pictures = []
     convention = ""
@@ -143,6 +215,16 @@ def _subject_pictures(
                 f"Subject {subject.name}, voxels of {voxels} mm",
             )
         )
+        close = strongest_source(subject)
+        if close is not None:
+            pictures.append(
+                Picture(
+                    f"{file_stem(name)}-{file_stem(subject.name)}-zoom",
+                    subject_figure(close, labels),
+                    f"Zoom on the strongest source. {alt_text(close, labels, display.sets[name].label)}",
+                    f"Subject {subject.name}: {2 * REACH:.0f} mm around the strongest source of the reference",
+                )
+            )
     return pictures, convention
 
 
