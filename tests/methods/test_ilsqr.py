@@ -72,7 +72,8 @@ def test_without_noise_the_inversion_explains_the_field(small_scan, small_chi, s
     chi = torch.from_numpy(small_chi) * small_scan.mask
     clean = replace(small_scan, local_field=forward_field(chi, small_scan.grid, padding=4))
     steps = ILSQR(system=system, tolerance=1e-6, max_iterations=150, padding=4).steps(clean)
-    assert steps.inversion.residuals[-1] < 2e-3
+    # The normal equations have the square of the condition.
+    assert steps.inversion.residuals[-1] < {"direct": 2e-3, "normal": 1e-2}[system]
     assert len(steps.inversion.residuals) == steps.inversion.n_iterations
     cropped = chi[tuple(slice(int(i.min()), int(i.max()) + 1) for i in small_scan.mask.nonzero(as_tuple=True))]
     assert float((steps.initial - cropped).norm() / cropped.norm()) < {"direct": 0.15, "normal": 0.6}[system]
