@@ -112,6 +112,12 @@ def test_axes_can_be_permuted(name, method, small_scan):
     torch.testing.assert_close(method(turned), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
 
 
+def test_threads_do_not_matter(method, small_scan):
+    expected = method(small_scan)
+    torch.set_num_threads(2)
+    torch.testing.assert_close(method(small_scan), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
 def test_unknown_method_names_the_nearest():
     with pytest.raises(InputError, match=r"unknown method 'tdk' \(did you mean 'tkd'\?\)"):
         build("tdk")
