@@ -1,0 +1,278 @@
+"""A whole head around a brain: membranes, skull, scalp, face and neck, and the air in it.
+
+Every voxel holds a mixture of tissues; what the acquisition needs of it are chi, the signal right after excitation,
+S = sum f PD sin(a) (1 - E1) / (1 - cos(a) E1) with E1 = exp(-TR / T1) (spoiled gradient echo: Ernst & Anderson 1966,
+doi 10.1063/1.1719961), and R2*, weighted by that signal. Veins and lesions are left out: they are drawn later on the
+finer grid of the acquisition.
+
+The brain comes from the phantom or from any susceptibility map. Around it lie shells at fixed distances: 2.5 mm of
+fluid and membranes, 6.5 mm of bone (mean thickness of the adult calvaria: Lillie 2016, doi 10.1007/s10439-015-1375-3),
+6 mm of scalp, its outer half fat. Face, neck, orbits and the cavities are ellipsoids and tubes in MNI mm, placed by the
+template's landmarks and with the usual adult sizes (maxillary sinus 26 x 34 x 33 mm, sphenoid 22 x 22 x 20 mm, ear
+canal 25 x 7 mm; Gray's Anatomy); they yield to the brain and 1.5 mm around it. All of this is ours and approximate: it
+is there to make the strong background fields above sinuses and ear canals that background removal has to cope with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from qsmbench.core.seeds import generator_for
+from qsmbench.simulation.acquisition.protocol import Protocol
+from qsmbench.simulation.acquisition.tissues import HEAD_TISSUES
+from qsmbench.simulation.phantom import LABELS, T1_DETAIL, tissue_of
+from qsmbench.simulation.phantom.anatomy import Anatomy, load_anatomy
+from qsmbench.simulation.phantom.nuclei import draw_nuclei
+from qsmbench.simulation.phantom.texture import random_field, tissue_texture
+from qsmbench.simulation.phantom.tubes import Tube
+from qsmbench.simulation.phantom.values import NUCLEI, TISSUES, Tissue
+from qsmbench.simulation.phantom.vessels import vessel_tubes
+from qsmbench.simulation.source import Source
+
+Float: TypeAlias = NDArray[np.float32]
+Bool: TypeAlias = NDArray[np.bool_]
+
+MEMBRANES, SKULL, SCALP = 2.5, 6.5, 6.0  # mm
+FAT = 3.0  # mm of the scalp and of the skin elsewhere
+CLEARANCE = 1.5  # mm between brain and air
+# Corners of the head's box in MNI mm.
+LOW, HIGH = np.array([-92.0, -130.0, -150.0]), np.array([92.0, 112.0, 104.0])
+# Box of the brain mask of the phantom, in MNI mm: where another map's brain is put to.
+BRAIN_LOW, BRAIN_HIGH = np.array([-72.0, -107.0, -72.0]), np.array([72.0, 73.0, 82.0])
+_EDGE = 0.5  # mm: the Gaussian that softens the edges of what is drawn
+
+Ellipsoid: TypeAlias = tuple[float, float, float, float, float, float]
+
+# Centre and semi-axes, MNI mm; pairs are given on the right and mirrored.
+FACE: Sequence[Ellipsoid] = [(0, 40, -62, 60, 58, 62), (0, 0, -58, 62, 80, 50), (0, 98, -58, 11, 13, 20)]
+NECK: Ellipsoid = (0, -32, 0, 54, 58, 0)  # an elliptic cylinder from the skull base down
+ORBITS: Sequence[Ellipsoid] = [(32, 68, -32, 12, 12, 12)]
+AIR_MIDLINE: Sequence[Ellipsoid] = [
+    (0, 62, -62, 6, 30, 20),  # nasal cavity
+    (0, 14, -36, 11, 11, 10),  # sphenoid sinus
+    (0, 12, -70, 12, 9, 26),  # nasopharynx
+    (0, 8, -112, 11, 9, 42),  # throat
+]
+AIR_PAIRED: Sequence[Ellipsoid] = [
+    (11, 79.5, -6, 9, 4.5, 13),  # frontal sinus
+    (8, 48, -34, 5, 18, 11),  # ethmoid cells
+    (27, 50, -58, 13, 17, 16.5),  # maxillary sinus
+    (56, -34, -44, 8, 9, 13),  # mastoid cells
+    (43, -20, -42, 3.5, 4, 4),  # middle ear
+]
+EAR_CANALS = ((45.0, -20.0, -42.0), (95.0, -22.0, -45.0), 3.5)  # from, to, radius
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A head in its own axes.
+
+    Attributes:
+        chi: (x, y, z) ppm against water; air included.
+        signal: (x, y, z) after excitation, in units of the proton density of water.
+        r2star: (x, y, z) 1/s.
+        fat: (x, y, z) share of the signal that is fat's.
+        brain: (x, y, z) float, share of each voxel in the brain.
+        to_mm: (4, 4) voxels to MNI mm.
+        tubes: veins in MNI mm; empty where the map shows its own.
+    """
+
+    chi: Float
+    signal: Float
+    r2star: Float
+    fat: Float
+    brain: Float
+    to_mm: NDArray[np.float64]
+    tubes: tuple[Tube, ...]
+
+
+def excited_signal(density: float, t1: float, protocol: Protocol) -> float:
+    """Spoiled gradient-echo signal at TE = 0 for a proton density against water and a T1 in s."""
+    e1, angle = np.exp(-protocol.repetition_time / t1), np.deg2rad(protocol.flip_angle)
+    return float(density * np.sin(angle) * (1 - e1) / (1 - np.cos(angle) * e1))
+
+
+def phantom_head(protocol: Protocol, iron: dict[str, float], seed: int) -> Head:
+    """Build the head of the embedded phantom.
+
+    Args:
+        protocol: sets the contrast.
+        iron: factors on the susceptibility of nuclei; their R2* rises with it, by 125/s a ppm (the slope over the
+            nuclei of the phantom's table).
+        seed: of veins and texture.
+    """
+    anatomy = load_anatomy()
+    rng = generator_for("acquisition/vessels", seed)
+    tubes = tuple(vessel_tubes(anatomy, rng))
+    fractions = _tissue_fractions(anatomy)
+    field = random_field(anatomy.mask.shape, generator_for("acquisition/texture", seed))
+    shape = anatomy.mask.shape
+    chi, signal, decay, expected = (np.zeros(shape, np.float32) for _ in range(4))
+    for name, fraction in fractions.items():
+        tissue = _with_iron(tissue_of(name), iron.get(name.rsplit("_", 1)[0], 1.0))
+        chi += fraction * (tissue.chi + tissue_texture(tissue, fraction, anatomy.t1, field))
+        bright = fraction * np.float32(excited_signal(tissue.proton_density, tissue.t1, protocol))
+        signal += bright
+        decay += bright * np.float32(tissue.r2star)
+        expected += fraction * np.float32(np.average(anatomy.t1, weights=fraction))
+    r2star = decay / np.maximum(signal, np.float32(1e-6))
+    detail = ndimage.gaussian_filter(anatomy.t1, 0.5) - ndimage.gaussian_filter(expected, 0.5)
+    signal *= 1 + np.float32(T1_DETAIL) * np.clip(detail, -0.3, 0.3)
+    return _around(anatomy.mask, chi, signal, r2star, anatomy.affine, protocol, tubes)
+
+
+def map_head(source: Source, protocol: Protocol) -> Head:
+    """Build a head around any susceptibility map, whose brain is put where the template's lies.
+
+    Where the map comes without tissues all of the brain has the proton density and T1 of grey and white matter's mean;
+    R2* rises with |chi| by 125/s a ppm.
+    """
+    grid = source.grid
+    axes, signs = _canonical(grid.matrix)
+    chi, mask = (np.transpose(v, axes)[signs] for v in (source.chi, source.mask))
+    size = np.array(grid.voxel_size)[list(axes)]
+    inside = np.argwhere(mask)
+    low, high = inside.min(0), inside.max(0)
+    scale = (BRAIN_HIGH - BRAIN_LOW) / np.maximum(high - low, 1)
+    # One factor for all axes keeps the voxels' proportions, and the map's own size.
+    factor = float(np.mean(scale / size))
+    affine = np.diag([*(size * factor), 1.0])
+    affine[:3, 3] = (BRAIN_LOW + BRAIN_HIGH) / 2 - size * factor * (low + high) / 2
+    grey, white = TISSUES["grey_matter"], TISSUES["white_matter"]
+    bright = np.mean([excited_signal(t.proton_density, t.t1, protocol) for t in (grey, white)])
+    signal = np.where(mask, np.float32(bright), np.float32(0))
+    r2star = np.where(mask, np.float32(20.0) + np.float32(IRON_R2STAR) * np.abs(chi), np.float32(0))
+    return _around(mask, np.where(mask, chi, 0).astype(np.float32), signal, r2star, affine, protocol, ())
+
+
+IRON_R2STAR = 125.0  # 1/s a ppm
+
+
+def _with_iron(tissue: Tissue, factor: float) -> Tissue:
+    more = tissue.chi * (factor - 1)
+    values = {**tissue.__dict__, "chi": tissue.chi + more, "r2star": tissue.r2star + IRON_R2STAR * more}
+    return Tissue(**values)
+
+
+def _tissue_fractions(anatomy: Anatomy) -> dict[str, Float]:
+    """As the phantom's, without veins."""
+    nuclei = {f"{name}_{side}": part for (name, side), part in draw_nuclei(anatomy).items()}
+    rest = np.where(anatomy.mask, 1 - sum(nuclei.values()), 0)
+    parts = {"csf": anatomy.csf * rest, "grey_matter": anatomy.grey * rest, "white_matter": anatomy.white * rest}
+    known = set(LABELS.values()) | set(NUCLEI)
+    return {name: np.asarray(part, np.float32) for name, part in (parts | nuclei).items() if name in known}
+
+
+def _canonical(affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[slice, slice, slice]]:
+    """Order and direction of axes that bring a volume closest to right-anterior-superior."""
+    turned = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    axes = [-1, -1, -1]
+    for _ in range(3):
+        world, voxel = np.unravel_index(np.argmax(turned), (3, 3))
+        axes[int(world)] = int(voxel)
+        turned[world, :] = turned[:, voxel] = -1.0
+    x, y, z = (slice(None, None, 1 if affine[w, a] > 0 else -1) for w, a in enumerate(axes))
+    return (axes[0], axes[1], axes[2]), (x, y, z)
+
+
+def _around(
+    mask: Bool,
+    chi: Float,
+    signal: Float,
+    r2star: Float,
+    to_mm: NDArray[np.float64],
+    protocol: Protocol,
+    tubes: tuple[Tube, ...],
+) -> Head:
+    """Put the brain into a box that holds the head, and fill the rest of it."""
+    voxel = np.diag(to_mm)[:3]
+    before = np.maximum(0, np.ceil((to_mm[:3, 3] - LOW) / voxel)).astype(int)
+    after = np.maximum(0, np.ceil((HIGH - to_mm[:3, 3]) / voxel).astype(int) + 1 - mask.shape)
+    pad = list(zip(before, after, strict=True))
+    to_mm = to_mm.copy()
+    to_mm[:3, 3] -= before * voxel
+    mask, chi, signal, r2star = (np.pad(v, pad) for v in (mask, chi, signal, r2star))
+    labels = _surroundings(mask, to_mm)
+    names = list(HEAD_TISSUES)
+    outer: dict[str, Float] = {}
+    for key in ("chi", "signal", "r2star", "fat"):
+        table = np.array([_value(HEAD_TISSUES[name], name, key, protocol) for name in names], np.float32)
+        outer[key] = ndimage.gaussian_filter(table[labels], _EDGE / voxel, truncate=3.0)
+    # R2* of bone must not bleed into its neighbours as a mean would let it: it counts by the signal, which bone lacks.
+    outer["r2star"] /= np.maximum(outer["signal"], np.float32(1e-6))
+    return Head(
+        chi=np.where(mask, chi, outer["chi"]),
+        signal=np.where(mask, signal, outer["signal"]),
+        r2star=np.where(mask, r2star, outer["r2star"]),
+        fat=np.where(mask, np.float32(0), outer["fat"]),
+        brain=mask.astype(np.float32),
+        to_mm=to_mm,
+        tubes=tubes,
+    )
+
+
+def _value(tissue: Tissue, name: str, key: str, protocol: Protocol) -> float:
+    bright = 0.0 if name == "air" else excited_signal(tissue.proton_density, tissue.t1, protocol)
+    if key == "r2star":
+        return bright * tissue.r2star
+    return {"chi": tissue.chi, "signal": bright, "fat": float(name == "fat")}[key]
+
+
+def _surroundings(mask: Bool, to_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Index into HEAD_TISSUES of every voxel; in the brain what would be there without it."""
+    index = {name: i for i, name in enumerate(HEAD_TISSUES)}
+    voxel = np.diag(to_mm)[:3]
+    x, y, z = (to_mm[a, 3] + voxel[a] * np.arange(mask.shape[a]) for a in range(3))
+    x, y, z = x[:, None, None], y[None, :, None], z[None, None, :]
+
+    # The spinal cord goes on where the template ends, so that the brain stem does not end in bone.
+    cord_distance = np.sqrt(x**2 + (y + 45.0) ** 2)
+    cord = (cord_distance < 6.0) & (z < -66.0)
+    far = ndimage.distance_transform_edt(~mask, sampling=voxel).astype(np.float32)
+    canal = (cord_distance < 9.5) & (z < -66.0)
+
+    face = _ellipsoids(FACE, x, y, z)
+    neck = ((x - NECK[0]) / NECK[3]) ** 2 + ((y - NECK[1]) / NECK[4]) ** 2 + 0 * z < 1
+    soft = (far < MEMBRANES + SKULL + SCALP) | face | (neck & (z < -20.0))
+    # Unions of bodies meet in creases; skin does not.
+    soft = ndimage.gaussian_filter(soft.astype(np.float32), 4.0 / voxel, truncate=2.5) > 0.5
+    soft |= far < MEMBRANES + SKULL + SCALP
+    depth = ndimage.distance_transform_edt(soft, sampling=voxel).astype(np.float32)
+
+    labels = np.full(mask.shape, index["air"], np.uint8)
+    labels[soft] = index["muscle"]
+    labels[soft & (depth <= FAT)] = index["fat"]
+    spine = (cord_distance < 18.0) & (y < -30.0) & (z < -74.0)
+    labels[soft & (spine | (far < MEMBRANES + SKULL))] = index["bone"]
+    orbits = _ellipsoids([*ORBITS, *_mirrored(ORBITS)], x, y, z) & soft
+    labels[orbits & (far > MEMBRANES)] = index["csf"]
+    air = _ellipsoids([*AIR_MIDLINE, *AIR_PAIRED, *_mirrored(AIR_PAIRED)], x, y, z) & (depth > FAT)
+    for sign in (-1.0, 1.0):
+        air |= _tube(x, y, z, sign)
+    labels[air & (far > CLEARANCE)] = index["air"]
+    labels[(far < MEMBRANES) | canal & soft] = index["csf"]
+    labels[cord & soft] = index["cord"]
+    return labels
+
+
+def _mirrored(bodies: Sequence[Ellipsoid]) -> list[Ellipsoid]:
+    return [(-cx, cy, cz, a, b, c) for cx, cy, cz, a, b, c in bodies]
+
+
+def _ellipsoids(bodies: Sequence[Ellipsoid], x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> Bool:
+    inside = np.zeros((x.size, y.size, z.size), bool)
+    for cx, cy, cz, a, b, c in bodies:
+        inside |= ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 + ((z - cz) / c) ** 2 < 1
+    return inside
+
+
+def _tube(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], sign: float) -> Bool:
+    start, stop, radius = EAR_CANALS
+    along = (sign * x - start[0]) / (stop[0] - start[0])
+    off = (y - start[1] - along * (stop[1] - start[1])) ** 2 + (z - start[2] - along * (stop[2] - start[2])) ** 2
+    inside: Bool = (off < radius**2) & (along >= 0) & (along <= 1)
+    return inside
