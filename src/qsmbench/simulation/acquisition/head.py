@@ -35,6 +35,7 @@ from qsmbench.simulation.source import Source
 
 Float: TypeAlias = NDArray[np.float32]
 Bool: TypeAlias = NDArray[np.bool_]
+F64: TypeAlias = NDArray[np.float64]
 
 MEMBRANES, SKULL, SCALP = 2.5, 6.5, 6.0  # mm
 FAT = 3.0  # mm of the scalp and of the skin elsewhere
@@ -43,7 +44,9 @@ CLEARANCE = 1.5  # mm between brain and air
 LOW, HIGH = np.array([-92.0, -130.0, -150.0]), np.array([92.0, 112.0, 104.0])
 # Box of the brain mask of the phantom, in MNI mm: where another map's brain is put to.
 BRAIN_LOW, BRAIN_HIGH = np.array([-72.0, -107.0, -72.0]), np.array([72.0, 73.0, 82.0])
-_EDGE = 0.5  # mm: the Gaussian that softens the edges of what is drawn
+MAPS = ("chi", "signal", "r2star", "fat")
+SMOOTHING = 2.0  # mm, of the distances that the shells are cut from
+EDGE = 1.5  # mm over which one tissue gives way to the next
 
 Ellipsoid: TypeAlias = tuple[float, float, float, float, float, float]
 
@@ -196,14 +199,7 @@ def _around(
     to_mm = to_mm.copy()
     to_mm[:3, 3] -= before * voxel
     mask, chi, signal, r2star = (np.pad(v, pad) for v in (mask, chi, signal, r2star))
-    labels = _surroundings(mask, to_mm)
-    names = list(HEAD_TISSUES)
-    outer: dict[str, Float] = {}
-    for key in ("chi", "signal", "r2star", "fat"):
-        table = np.array([_value(HEAD_TISSUES[name], name, key, protocol) for name in names], np.float32)
-        outer[key] = ndimage.gaussian_filter(table[labels], _EDGE / voxel, truncate=3.0)
-    # R2* of bone must not bleed into its neighbours as a mean would let it: it counts by the signal, which bone lacks.
-    outer["r2star"] /= np.maximum(outer["signal"], np.float32(1e-6))
+    outer = _surroundings(mask, to_mm, protocol)
     return Head(
         chi=np.where(mask, chi, outer["chi"]),
         signal=np.where(mask, signal, outer["signal"]),
@@ -215,64 +211,83 @@ def _around(
     )
 
 
-def _value(tissue: Tissue, name: str, key: str, protocol: Protocol) -> float:
-    bright = 0.0 if name == "air" else excited_signal(tissue.proton_density, tissue.t1, protocol)
-    if key == "r2star":
-        return bright * tissue.r2star
-    return {"chi": tissue.chi, "signal": bright, "fat": float(name == "fat")}[key]
+def _surroundings(mask: Bool, to_mm: NDArray[np.float64], protocol: Protocol) -> dict[str, Float]:
+    """Chi, signal, R2* and fat of every voxel around the brain, layer upon layer, with partial volume.
 
-
-def _surroundings(mask: Bool, to_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Index into HEAD_TISSUES of every voxel; in the brain what would be there without it."""
-    index = {name: i for i, name in enumerate(HEAD_TISSUES)}
+    Edges of 9.4 ppm must be smooth: steps of a whole voxel in a slanted surface make a field that reaches far inside.
+    """
     voxel = np.diag(to_mm)[:3]
     x, y, z = (to_mm[a, 3] + voxel[a] * np.arange(mask.shape[a]) for a in range(3))
     x, y, z = x[:, None, None], y[None, :, None], z[None, None, :]
+    far = _signed_distance(mask, voxel)
 
-    # The spinal cord goes on where the template ends, so that the brain stem does not end in bone.
-    cord_distance = np.sqrt(x**2 + (y + 45.0) ** 2)
-    cord = (cord_distance < 6.0) & (z < -66.0)
-    far = ndimage.distance_transform_edt(~mask, sampling=voxel).astype(np.float32)
-    canal = (cord_distance < 9.5) & (z < -66.0)
-
-    face = _ellipsoids(FACE, x, y, z)
-    neck = ((x - NECK[0]) / NECK[3]) ** 2 + ((y - NECK[1]) / NECK[4]) ** 2 + 0 * z < 1
-    soft = (far < MEMBRANES + SKULL + SCALP) | face | (neck & (z < -20.0))
+    face = _outside(FACE, x, y, z)
+    neck = NECK[3] * (np.sqrt((x / NECK[3]) ** 2 + ((y - NECK[1]) / NECK[4]) ** 2) - 1)
+    cranium = far - np.float32(MEMBRANES + SKULL + SCALP)
+    body = np.minimum(np.minimum(cranium, face), np.maximum(neck, z + 20.0)) < 0
     # Unions of bodies meet in creases; skin does not.
-    soft = ndimage.gaussian_filter(soft.astype(np.float32), 4.0 / voxel, truncate=2.5) > 0.5
-    soft |= far < MEMBRANES + SKULL + SCALP
-    depth = ndimage.distance_transform_edt(soft, sampling=voxel).astype(np.float32)
+    body = ndimage.gaussian_filter(body.astype(np.float32), 4.0 / voxel, truncate=2.5) > 0.5
+    skin = np.minimum(_signed_distance(body, voxel), cranium)
 
-    labels = np.full(mask.shape, index["air"], np.uint8)
-    labels[soft] = index["muscle"]
-    labels[soft & (depth <= FAT)] = index["fat"]
-    spine = (cord_distance < 18.0) & (y < -30.0) & (z < -74.0)
-    labels[soft & (spine | (far < MEMBRANES + SKULL))] = index["bone"]
-    orbits = _ellipsoids([*ORBITS, *_mirrored(ORBITS)], x, y, z) & soft
-    labels[orbits & (far > MEMBRANES)] = index["csf"]
-    air = _ellipsoids([*AIR_MIDLINE, *AIR_PAIRED, *_mirrored(AIR_PAIRED)], x, y, z) & (depth > FAT)
-    for sign in (-1.0, 1.0):
-        air |= _tube(x, y, z, sign)
-    labels[air & (far > CLEARANCE)] = index["air"]
-    labels[(far < MEMBRANES) | canal & soft] = index["csf"]
-    labels[cord & soft] = index["cord"]
-    return labels
+    column = np.sqrt(x**2 + (y + 45.0) ** 2) + 0 * z
+    below = np.maximum(z + 66.0, skin)
+    orbits = np.maximum(_outside([*ORBITS, *_mirrored(ORBITS)], x, y, z), MEMBRANES - far)
+    cavities = _outside([*AIR_MIDLINE, *AIR_PAIRED, *_mirrored(AIR_PAIRED)], x, y, z)
+    cavities = np.maximum(cavities, skin + np.float32(FAT))
+    air = np.minimum(cavities, np.minimum(_ear_canal(x, y, z, -1.0), _ear_canal(x, y, z, 1.0)))
+    layers = (
+        # (tissue, distance to its surface in mm, negative inside), later ones on top
+        ("fat", skin),
+        ("muscle", skin + np.float32(FAT)),
+        ("bone", np.maximum(far - np.float32(MEMBRANES + SKULL), skin)),
+        ("bone", np.maximum(np.maximum(column - 18.0, z + 74.0), np.maximum(skin, y + 30.0))),
+        ("csf", orbits),
+        ("air", np.maximum(air, CLEARANCE - far)),
+        ("csf", far - np.float32(MEMBRANES)),
+        # The spinal canal and cord go on where the template ends, so that the brain stem does not end in bone.
+        ("csf", np.maximum(column - 9.5, below)),
+        ("cord", np.maximum(column - 6.0, below)),
+    )
+    maps = {key: np.full(mask.shape, _value("air", key, protocol), np.float32) for key in MAPS}
+    for tissue, distance in layers:
+        share = np.clip(0.5 - distance / np.float32(EDGE), 0, 1).astype(np.float32)
+        for key, values in maps.items():
+            values += share * (np.float32(_value(tissue, key, protocol)) - values)
+    # R2* counts by the signal: bone, which has none, must not darken the voxels that it shares.
+    maps["r2star"] /= np.maximum(maps["signal"], np.float32(1e-6))
+    return maps
+
+
+def _value(name: str, key: str, protocol: Protocol) -> float:
+    tissue = HEAD_TISSUES[name]
+    bright = excited_signal(tissue.proton_density, tissue.t1, protocol)
+    return {"chi": tissue.chi, "signal": bright, "r2star": bright * tissue.r2star, "fat": float(name == "fat")}[key]
+
+
+def _signed_distance(inside: Bool, voxel: NDArray[np.float64]) -> Float:
+    """Distance to a body's surface in mm, negative inside, without the surface's voxel steps."""
+    outwards = ndimage.distance_transform_edt(~inside, sampling=voxel).astype(np.float32)
+    outwards -= ndimage.distance_transform_edt(inside, sampling=voxel).astype(np.float32)
+    return np.asarray(ndimage.gaussian_filter(outwards, SMOOTHING / voxel, truncate=3.0), np.float32)
 
 
 def _mirrored(bodies: Sequence[Ellipsoid]) -> list[Ellipsoid]:
     return [(-cx, cy, cz, a, b, c) for cx, cy, cz, a, b, c in bodies]
 
 
-def _ellipsoids(bodies: Sequence[Ellipsoid], x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> Bool:
-    inside = np.zeros((x.size, y.size, z.size), bool)
+def _outside(bodies: Sequence[Ellipsoid], x: F64, y: F64, z: F64) -> Float:
+    """About the distance in mm to the nearest of the ellipsoids' surfaces, negative inside; exact at the surface."""
+    nearest = np.full((x.size, y.size, z.size), np.inf, np.float32)
     for cx, cy, cz, a, b, c in bodies:
-        inside |= ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 + ((z - cz) / c) ** 2 < 1
-    return inside
+        u, v, w = (x - cx) / a, (y - cy) / b, (z - cz) / c
+        radius = np.sqrt(u**2 + v**2 + w**2)
+        slope = np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2) / np.maximum(radius, 1e-3)
+        nearest = np.minimum(nearest, ((radius - 1) / np.maximum(slope, 1e-3)).astype(np.float32))
+    return nearest
 
 
-def _tube(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], sign: float) -> Bool:
+def _ear_canal(x: F64, y: F64, z: F64, sign: float) -> Float:
     start, stop, radius = EAR_CANALS
     along = (sign * x - start[0]) / (stop[0] - start[0])
-    off = (y - start[1] - along * (stop[1] - start[1])) ** 2 + (z - start[2] - along * (stop[2] - start[2])) ** 2
-    inside: Bool = (off < radius**2) & (along >= 0) & (along <= 1)
-    return inside
+    off = np.sqrt((y - start[1] - along * (stop[1] - start[1])) ** 2 + (z - start[2] - along * (stop[2] - start[2])) ** 2)
+    return np.maximum(off - radius, start[0] - sign * x).astype(np.float32)
