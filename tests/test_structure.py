@@ -22,7 +22,7 @@ ALLOWED = {
     "provenance": {"core", "data"},
     "simulation": {"core", "physics"},
     "preparation": {"core", "physics"},
-    "config": {"core", "simulation"},
+    "config": {"core", "simulation", "preparation"},
     "networks": {"core", "data"},
     "methods": {"core", "physics", "networks"},
     "training": {"core", "physics", "data", "networks", "config"},

@@ -61,7 +61,7 @@ def _explain(error: Any) -> str:
     return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
 
 
-_TAGS = ("phantom", "challenge2016", "nifti")
+_TAGS = ("phantom", "challenge2016", "nifti", "simulated", "bids", "resharp", "vsharp", "pdf")
 
 
 def _known_keys(loc: Sequence[str | int]) -> list[str]:

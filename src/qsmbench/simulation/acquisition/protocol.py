@@ -19,6 +19,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Triple = tuple[float, float, float]
+# The keys of `cases.CASES`, which is not imported here because it needs the phantom.
+CaseName = Literal["healthy", "hemorrhage", "calcification", "iron", "oblique"]
 
 
 class Protocol(BaseModel):
