@@ -1,6 +1,6 @@
 """From a scanner's phase to the local field.
 
-    echoes -> mask, unwrapped and fitted total field, field noise, R2* -> background removal -> local field; SWI beside it
+    echoes -> mask, fitted and unwrapped total field, noise, R2* -> background removal -> local field; SWI beside it
 
 - `settings.PreparationSettings`: every choice with its default and source (pydantic; imports no numpy).
 - `echoes.Echoes`: what comes in: wrapped phase in rad, magnitude, grid, echo times, B0.

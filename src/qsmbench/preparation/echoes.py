@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,8 @@ class Echoes:
         for what, data in (("phase", self.phase), ("magnitude", self.magnitude)):
             if data.ndim != 4 or len(data) != n_echoes:
                 raise InputError(
-                    f"{self.name}: {what} has shape {data.shape}, but there are {n_echoes} echo times; give one volume an echo"
+                    f"{self.name}: {what} has shape {data.shape}, but there are {n_echoes} echo times; "
+                    "give one volume an echo"
                 )
             self.grid.check_shape(f"{self.name}: {what}", data.shape[1:])
             n_bad = data.size - int(np.isfinite(data).sum())
@@ -65,11 +67,11 @@ def check_echo_times(echo_times: tuple[float, ...], name: str) -> None:
         raise InputError(f"{name}: no echo times; give one an echo, in s")
     shown = ", ".join(f"{t:g}" for t in echo_times)
     # A gradient echo beyond 0.5 s has decayed in any tissue; below 0.5 ms no imaging sequence reads.
-    if any(not 0 < t for t in echo_times):
+    if any(not t > 0 for t in echo_times):
         raise InputError(f"{name}: echo times must be positive, got {shown} s")
     if max(echo_times) > 0.5:
         raise InputError(f"{name}: echo times {shown} s look like milliseconds; give seconds (divide by 1000)")
-    if any(b <= a for a, b in zip(echo_times, echo_times[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(echo_times)):
         raise InputError(f"{name}: echo times must rise from echo to echo, got {shown} s")
 
 

@@ -41,6 +41,12 @@ class MaskSettings(_Part):
         description="leave out what is connected to the rim and has a field noise above this multiple of the median "
         "(ours); none keeps the mask as it is",
     )
+    min_coherence: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels (ours)",
+    )
     fill_holes: bool = Field(True, description="fill what the mask encloses")
 
 
@@ -67,27 +73,33 @@ class Resharp(_Part):
     regularisation: float = Field(
         1e-4, ge=0, description="Tikhonov parameter (the authors' code: 1e-4; their paper: 5e-4 to 1e-2 in vivo)"
     )
-    tolerance: float = Field(1e-6, gt=0, description="conjugate gradients stop at this relative residual")
-    iterations: int = Field(30, ge=1, description="at most so many conjugate gradient steps; stopping early smooths")
+    preconditioner: float = Field(
+        0.01,
+        ge=0,
+        description="mu of the preconditioner (C^2 + mu)^-1 in k-space (ours); 0: plain conjugate gradients, as the "
+        "authors, which need about 80 iterations",
+    )
+    tolerance: float = Field(1e-5, gt=0, description="conjugate gradients stop at this relative residual")
+    iterations: int = Field(12, ge=1, description="at most so many steps; stopping early regularises")
 
 
 class Vsharp(_Part):
     """V-SHARP: spherical mean values of shrinking radius towards the rim (Li 2011; Schweser 2011)."""
 
     kind: Literal["vsharp"] = Field(description="use V-SHARP")
-    radius: float = Field(12.0, gt=0, description="largest radius, mm")
-    min_radius: float = Field(2.0, gt=0, description="smallest radius, mm; as much is eroded")
+    radius: float = Field(8.0, gt=0, description="largest radius, mm")
+    min_radius: float = Field(3.0, gt=0, description="smallest radius, mm; as much is eroded")
     step: float = Field(1.0, gt=0, description="difference of two radii, mm")
-    threshold: float = Field(0.05, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
+    threshold: float = Field(0.1, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
 
 
 class Pdf(_Part):
     """PDF: projection onto dipole fields of sources outside the mask (de Rochefort 2010; Liu 2011)."""
 
     kind: Literal["pdf"] = Field(description="use PDF")
-    tolerance: float = Field(0.01, gt=0, description="conjugate gradients stop at this relative residual")
-    iterations: int = Field(60, ge=1, description="at most so many conjugate gradient steps")
-    padding: float = Field(1.5, ge=1, description="zero-padding factor of the dipole convolution")
+    tolerance: float = Field(1e-3, gt=0, description="conjugate gradients stop at this relative residual")
+    iterations: int = Field(30, ge=1, description="at most so many conjugate gradient steps")
+    margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm (ours)")
 
 
 Background = Annotated[Resharp | Vsharp | Pdf, Field(discriminator="kind")]
