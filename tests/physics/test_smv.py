@@ -1,0 +1,48 @@
+"""The spherical mean against a plain convolution and against harmonic functions."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import convolve
+
+from qsmbench.core.errors import InputError
+from qsmbench.physics.fourier import FourierFilter
+from qsmbench.physics.smv import sphere_mean, sphere_offsets
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(9, 16)] * 3),
+    voxel_size=st.tuples(*[st.sampled_from([0.8, 1.0, 1.7])] * 3),
+    radius=st.floats(0, 3),
+)
+def test_it_is_the_mean_over_the_sphere(shape, voxel_size, radius):
+    x = np.random.default_rng(0).standard_normal(shape)
+    inside = sphere_offsets(voxel_size, radius)
+    expected = convolve(x, inside / inside.sum(), mode="wrap")
+    h = sphere_mean(shape, voxel_size, radius)
+    found = FourierFilter(h, shape, shape)(torch.from_numpy(x))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert h.dtype == torch.float32
+    assert float(h[0, 0, 0]) == pytest.approx(1)
+
+
+def test_a_harmonic_function_is_unchanged():
+    x, y, z = np.meshgrid(*[np.arange(-12, 13, dtype=float)] * 3, indexing="ij")
+    harmonic = torch.from_numpy(x**2 + y**2 - 2 * z**2 + 3 * x * y - 5 * z)
+    mean = FourierFilter(sphere_mean((25, 25, 25), (1.0, 1.0, 1.0), 4.0), (25, 25, 25), (25, 25, 25))(harmonic)
+    inner = np.s_[4:-4, 4:-4, 4:-4]
+    np.testing.assert_allclose(mean[inner], harmonic[inner], atol=2e-4)
+
+
+def test_a_voxel_on_the_sphere_belongs_to_it():
+    assert sphere_offsets((0.1, 0.1, 0.1), 0.3).shape == (7, 7, 7)
+
+
+def test_a_sphere_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"sphere of 5 mm spans \(11, 11, 11\) voxels"):
+        sphere_mean((8, 16, 16), (1.0, 1.0, 1.0), 5.0)
+    with pytest.raises(InputError, match="radius must be at least 0"):
+        sphere_mean((8, 8, 8), (1.0, 1.0, 1.0), -1.0)
