@@ -19,6 +19,8 @@ include: "rules/source.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
 include: "rules/reconstruct.smk"
+include: "rules/acquire.smk"
+include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

@@ -4,12 +4,14 @@ rule report:
         scores=rules.collect_scores.output,
         maps=expand(MAPS, set=TEST_SETS, run=CONFIG.methods),
         records=expand(RECORD, network=CONFIG.networks),
+        chimaps=expand(CHIMAPS, scans=CONFIG.acquisitions, run=CONFIG.methods),
+        fields=expand(rules.evaluate_fields.output, scans=SIMULATED),
     output:
         page=report(RESULTS / "report/index.html", category="Report"),
         display=RESULTS / "report/display.json",
         tables=expand(
             RESULTS / "report/tables/{set}.{kind}",
-            set=TEST_SETS,
+            set=TEST_SETS + SIMULATED,
             kind=["csv", "md", "tex"],
         ),
         all=RESULTS / "report/tables/all.csv",

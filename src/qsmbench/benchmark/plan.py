@@ -52,6 +52,12 @@ def display(config: Config) -> dict[str, Any]:
         for name, spec in config.synthetic.items()
         if spec.role == "test"
     }
+    for name, scans in config.acquisitions.items():
+        if scans.kind == "simulated":
+            text = f"{len(scans.subjects)} simulated {scans.protocol} scans, prepared from their echoes"
+        else:
+            text = "scans without a known truth, prepared from their echoes: maps, and no scores"
+        sets[name] = {"label": scans.label or name, "description": text}
     names = list(config.evaluation.metrics) or list(METRICS)
     metrics = {
         name: {"label": m.label, "unit": m.unit, "better": m.better, "doi": m.doi}

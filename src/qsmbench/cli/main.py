@@ -16,6 +16,7 @@ COMMANDS = (
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
@@ -23,6 +24,12 @@ COMMANDS = (
     ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
     ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
     ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
+    (
+        "reconstruct-subjects",
+        "qsmbench.cli.reconstruct_subjects",
+        "workflow: run one method over the scans of a prepared set",
+    ),
+    ("evaluate-subjects", "qsmbench.cli.evaluate_subjects", "workflow: score maps or fields of a simulated set"),
     ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
     ("report", "qsmbench.cli.report", "workflow: tables, figures and the page"),
 )

@@ -50,6 +50,10 @@ def write_description(
     if sources:
         content["SourceDatasets"] = [{"URL": source} for source in sources]
     write_json_atomic(folder / "dataset_description.json", content)
+    if derivative:
+        write_text_atomic(folder / "README", f"{name}\n\nA BIDS derivative made by qsmbench; fields and maps in ppm.\n")
+        # BIDS knows field maps in Hz for distortion correction alone, beside magnitudes; ours are results, in ppm.
+        write_text_atomic(folder / ".bidsignore", "*_fieldmap.*\n")
 
 
 def write_participants(folder: Path, rows: Mapping[str, str], readme: str) -> None:
@@ -106,9 +110,9 @@ def write_megre(
 
 
 def write_map(path: Path, data: NDArray[Any], grid: Grid, metadata: Mapping[str, Any]) -> None:
-    """Write one derived volume and its sidecar."""
+    """Write one derived volume and its sidecar; BIDS asks of every derivative whether the skull is gone."""
     write_volume(path, data, grid.matrix, str(metadata.get("Description", ""))[:79])
-    write_json_atomic(sidecar(path), dict(metadata))
+    write_json_atomic(sidecar(path), {"SkullStripped": True, **metadata})
 
 
 def sidecar(path: Path) -> Path:

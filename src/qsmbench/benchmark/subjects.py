@@ -1,0 +1,268 @@
+"""Prepared scans, subject by subject: reconstruct each with one method, then score chi and fields against the truth.
+
+A prepared set is a BIDS derivative; what a method makes of it is another, with `sub-<label>_Chimap.nii.gz` for each
+scan. Scans of a set may differ in shape, which is why they are files and not one Zarr store.
+
+Scores are taken where brain and prepared field are both known, the same voxels for every method; coverage says how much
+of the brain that is, and what a method left out of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from qsmbench.benchmark.acquisition import read_truth
+from qsmbench.benchmark.evaluation import COLUMNS, config_hash, write_scores
+from qsmbench.benchmark.reconstruction import FAILURES
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Scan
+from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.data.bids_write import sidecar, write_description, write_map
+from qsmbench.data.download import sha256_of
+from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.methods.registry import build, find
+from qsmbench.metrics.registry import METRICS, score
+from qsmbench.preparation.outputs import OUTPUTS
+from qsmbench.provenance.version import code_version
+
+FIELD_METRICS = ("nrmse_demeaned", "correlation", "coverage")
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """Files of one prepared scan.
+
+    Attributes:
+        folder: of the derivative.
+        prefix: path below it up to the name's last entity, ``sub-01/anat/sub-01``.
+    """
+
+    folder: Path
+    prefix: str
+
+    @property
+    def name(self) -> str:
+        """Its entities without the first ``sub-``: ``01``, or ``01_ses-2_run-1``."""
+        return self.prefix.rsplit("/", 1)[-1].removeprefix("sub-")
+
+    @property
+    def subject(self) -> str:
+        """The label of its subject."""
+        return self.name.split("_")[0]
+
+    def path(self, output: str) -> Path:
+        """Where an output of the preparation lies (`preparation.outputs.OUTPUTS` names them)."""
+        return self.folder / f"{self.prefix}_{OUTPUTS[output]}.nii.gz"
+
+    def chimap(self, folder: Path) -> Path:
+        """Where a method's derivative keeps its map."""
+        return folder / f"{self.prefix}_Chimap.nii.gz"
+
+
+def prepared_scans(folder: Path, subjects: Sequence[str]) -> list[PreparedScan]:
+    """Every scan of the subjects, in the order of the subjects and of their files' names.
+
+    Raises:
+        InputError: a subject without a prepared scan.
+    """
+    ending = f"_{OUTPUTS['local_field']}.nii.gz"
+    scans = []
+    for subject in subjects:
+        found = sorted((folder / f"sub-{subject}").rglob(f"*{ending}"))
+        if not found:
+            raise InputError(f"{folder} has no local field of sub-{subject}; prepare it first")
+        scans += [PreparedScan(folder, path.relative_to(folder).as_posix().removesuffix(ending)) for path in found]
+    return scans
+
+
+def read_scan(prepared: PreparedScan) -> Scan:
+    """What a method may see of a prepared scan."""
+    field = read_volume(prepared.path("local_field"), finite=False)
+    about = json.loads(sidecar(prepared.path("local_field")).read_text(encoding="utf-8"))
+    extra = {
+        name: torch.from_numpy(read_volume(prepared.path(name), finite=False, like=field).data)
+        for name in ("magnitude", "field_noise")
+    }
+    return Scan(
+        local_field=torch.from_numpy(field.data),
+        mask=torch.from_numpy(read_mask(prepared.path("local_mask"), like=field)),
+        grid=Grid.from_affine(field.data.shape, field.affine, about.get("B0Direction")),
+        magnitude=extra["magnitude"],
+        field_noise=extra["field_noise"],
+        b0=about.get("MagneticFieldStrength"),
+        echo_times=tuple(about.get("EchoTimes", ())),
+    )
+
+
+def reconstruct_subjects(
+    *,
+    prepared: Path,
+    subjects: Sequence[str],
+    method: str,
+    options: dict[str, Any],
+    weights: Path | None,
+    out: Path,
+    status: Path,
+    timings: Path,
+    device: str = "cpu",
+) -> None:
+    """Run one method on every scan of a prepared set; a failure is a record.
+
+    Args:
+        prepared: BIDS derivative of the preparation.
+        subjects: labels.
+        method: name in the registry.
+        options: parameters that differ from the defaults.
+        weights: of a network, or None.
+        out: BIDS derivative to write; a scan on which the method failed has no map.
+        status: JSON to write: what ran, and per scan whether it worked and the hash of the result.
+        timings: CSV to write: seconds per scan.
+        device: of torch.
+    """
+    reconstruct = build(method, options, weights)
+    label = find(method).label
+    write_description(
+        out, f"{label} susceptibility maps", code_version(), derivative=True, sources=[prepared.name], step=method
+    )
+    rows: list[dict[str, Any]] = []
+    clock = io.StringIO()
+    writer = csv.writer(clock, lineterminator="\n")
+    writer.writerow(("subject", "seconds"))
+    for item in tqdm(prepared_scans(prepared, subjects), unit="scan", desc=method, disable=None):
+        scan = read_scan(item).to(device)
+        started = time.perf_counter()
+        try:
+            chi = reconstruct(scan).cpu().numpy()
+        except FAILURES as error:
+            message = " ".join(str(error).split()) or type(error).__name__
+            rows.append({"scan": item.name, "status": "failed", "message": message, "sha256": ""})
+            tqdm.write(f"{item.name}: {method} failed: {message}")
+            continue
+        writer.writerow((item.name, f"{time.perf_counter() - started:.4f}"))
+        path = item.chimap(out)
+        about = {
+            "Description": f"magnetic susceptibility, {label}",
+            "Units": "ppm",
+            "Method": method,
+            "Parameters": find(method).options | options,
+            "Sources": [f"bids:prepared:{item.prefix}_{OUTPUTS['local_field']}.nii.gz"],
+        }
+        write_map(path, chi, scan.grid, about)
+        rows.append({"scan": item.name, "status": "ok", "message": "", "sha256": sha256_of(path)})
+    weights_hash = "" if weights is None else sha256_of(weights)
+    write_text_atomic(timings, clock.getvalue())
+    write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows})
+
+
+def evaluate_subjects(
+    *,
+    set_name: str,
+    run_name: str,
+    truth: Path,
+    prepared: Path,
+    subjects: Sequence[str],
+    maps: Path,
+    status: Path,
+    metrics: Iterable[str],
+    seed: int,
+    out: Path,
+) -> None:
+    """Score one method's maps of a simulated set and write the rows as Parquet.
+
+    Args:
+        set_name: of the set.
+        run_name: of the method's entry in the configuration.
+        truth: the raw dataset, which holds the ground truth.
+        prepared: BIDS derivative of the preparation.
+        subjects: labels.
+        maps: BIDS derivative of the method.
+        status: the JSON that came with it.
+        metrics: names.
+        seed: of the run.
+        out: Parquet to write.
+
+    Raises:
+        InputError: an unknown metric, or files that do not belong together.
+    """
+    names = [*dict.fromkeys([*metrics, "coverage"])]
+    made = json.loads(status.read_text(encoding="utf-8"))
+    results = {row["scan"]: row for row in made["scans"]}
+    common = {
+        "set": set_name,
+        "method": run_name,
+        "region": "mask",
+        "code_version": code_version(),
+        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
+        "weights_hash": made["weights_sha256"],
+        "seed": seed,
+    }
+    rows: list[dict[str, Any]] = []
+    for item in prepared_scans(prepared, subjects):
+        if item.name not in results:
+            raise InputError(f"{status} knows nothing of {item.name}; reconstruct again")
+        result = results[item.name]
+        values = dict.fromkeys(names, float("nan"))
+        if result["status"] == "ok":
+            reference = read_truth(truth, item.subject).reference
+            known = read_mask(item.path("local_mask")) & reference.mask
+            estimate = read_volume(item.chimap(maps)).data
+            values = score(estimate, reference.chi, known, reference.grid.voxel_size, names)
+            # Against the whole brain: what background removal took away is not there for any method.
+            values["coverage"] *= float(known.sum()) / float(reference.mask.sum())
+        data_hash = config_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
+        rows += [
+            {
+                **common,
+                "subject": item.name,
+                "metric": name,
+                "value": values[name],
+                "unit": METRICS[name].unit,
+                "status": result["status"],
+                "message": result["message"],
+                "data_hash": data_hash,
+            }
+            for name in names
+        ]
+    write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
+
+
+def evaluate_fields(*, truth: Path, prepared: Path, subjects: Sequence[str], out: Path) -> None:
+    """Compare the prepared total and local fields of a simulated set with the truth: CSV, a row a scan and field.
+
+    Columns: subject, field, nrmse_demeaned (%), rms_error (ppb, demeaned), correlation, coverage (of the brain).
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("subject", "field", "nrmse_demeaned", "rms_error", "correlation", "coverage"))
+    for item in prepared_scans(prepared, subjects):
+        true = read_truth(truth, item.subject)
+        brain, size = true.reference.mask, true.reference.grid.voxel_size
+        for field, field_mask, reference in (
+            ("total", "mask", true.total_field),
+            ("local", "local_mask", true.local_field),
+        ):
+            known = read_mask(item.path(field_mask)) & brain
+            estimate = read_volume(item.path(f"{field}_field"), finite=False).data
+            values = score(estimate, reference, known, size, FIELD_METRICS)
+            error = (estimate - reference)[known].astype(np.float64)
+            numbers = (
+                values["nrmse_demeaned"],
+                1000 * error.std(),
+                values["correlation"],
+                values["coverage"] * known.sum() / brain.sum(),
+            )
+            writer.writerow((item.name, field, *(f"{value:.6g}" for value in numbers)))
+    write_text_atomic(out, table.getvalue())
