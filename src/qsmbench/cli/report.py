@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from qsmbench.benchmark.plan import display
+from qsmbench.benchmark.scans import scan_files
 from qsmbench.cli.common import parse_spec
 from qsmbench.config.model import Config
 from qsmbench.data.atomic import write_text_atomic
@@ -31,7 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
             {run: config.results / f"reconstructions/{name}/{run}.zarr" for run in config.methods},
         )
         for name in shown["sets"]
+        if name in config.synthetic
     }
     records = {name: config.results / f"networks/{name}.csv" for name in config.networks}
-    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir)
+    scans, fields = scan_files(config)
+    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir, scans, fields)
     print(f"report: {page}")

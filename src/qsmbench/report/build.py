@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,7 @@ from qsmbench.report.distributions import distribution_figure, shown_columns
 from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.formats import write_tables
 from qsmbench.report.page import Picture, SetSection, render_page
+from qsmbench.report.scans import ScanFiles, read_fields, scan_pictures
 from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.statistics import summarise
@@ -30,6 +31,8 @@ def build_report(
     volumes: Mapping[str, tuple[Path, Mapping[str, Path]]],
     records: Mapping[str, Path],
     out_dir: Path,
+    scans: Mapping[str, Sequence[ScanFiles]] | None = None,
+    fields: Mapping[str, Path] | None = None,
 ) -> Path:
     """Make the report.
 
@@ -40,6 +43,8 @@ def build_report(
             have tables and no figures then.
         records: network to its `record.csv`.
         out_dir: made where it is not there.
+        scans: set to its scans, for sets of files.
+        fields: set to the table of its fields' errors, where there is a truth.
 
     Returns:
         Path of `index.html`; beside it `tables/` and `figures/`.
@@ -63,8 +68,14 @@ def build_report(
         convention = ""
         if name in volumes:
             pictures, convention = _subject_pictures(name, *volumes[name], scores, display)
+        scanned = (scans or {}).get(name)
+        if scanned is not None:
+            texts = {scan.name: _first_scores(scores, display, name, scan.name) for scan in scanned}
+            pictures, convention = scan_pictures(name, scanned[: display.n_samples_shown], texts, display)
+        errors = read_fields(fields[name]) if fields and name in fields else ()
         spread = _distribution(name, scores, summary, table, display)
-        sections.append(SetSection(name, table, spread, tuple(pictures), convention))
+        scored = scanned is None or any(scan.chi_ref is not None for scan in scanned)
+        sections.append(SetSection(name, table, spread, tuple(pictures), convention, errors, scored))
     curves = []
     for network, path in records.items():
         record = read_record(path)
