@@ -47,7 +47,7 @@ rule prepare:
             wildcards.scans
         ].preparation.model_dump_json(),
     shell:
-        "qsmbench prepare --bids {params.bids:q} --subject {wildcards.subject} --settings {params.settings:q}"
+        "qsmbench prepare --bids {params.bids:q} --subject {wildcards.subject} --spec {params.settings:q}"
         " --out-dir {params.folder:q} > {log:q} 2>&1"
 
 

@@ -21,7 +21,7 @@ ALLOWED = {
     "metrics": {"core"},
     "provenance": {"core", "data"},
     "simulation": {"core", "physics"},
-    "preparation": {"core", "physics"},
+    "preparation": {"core", "physics", "data", "provenance"},
     "config": {"core", "simulation", "preparation"},
     "networks": {"core", "data"},
     "methods": {"core", "physics", "networks"},

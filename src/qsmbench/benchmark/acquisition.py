@@ -118,7 +118,7 @@ def acquire_subject(spec: SimulatedSet, name: str, subject: str, seed: int, fold
         "NoiseStandardDeviation": scan.noise_sd,
         "SignalToNoise": protocol.snr,
         "Seed": seed_for(seed, f"acquisition/{name}", subject),
-        "B0Direction": list(scan.grid.b0_dir),
+        "B0_dir": list(scan.grid.b0_dir),
     }
     write_map(anat / f"sub-{subject}_desc-brain_mask.nii.gz", scan.mask, scan.grid, about)
 
@@ -130,7 +130,7 @@ def read_truth(folder: Path, subject: str) -> Truth:
     mask = read_mask(anat / f"sub-{subject}_desc-brain_mask.nii.gz", like=chi)
     local, total = (read_volume(anat / f"sub-{subject}_desc-{f}_fieldmap.nii.gz", like=chi).data for f in FIELDS)
     about = json.loads((anat / f"sub-{subject}_desc-brain_mask.json").read_text(encoding="utf-8"))
-    grid = Grid.from_affine(chi.data.shape, chi.affine, about["B0Direction"])
+    grid = Grid.from_affine(chi.data.shape, chi.affine, about["B0_dir"])
     return Truth(Reference(chi.data, mask, grid), local, total)
 
 

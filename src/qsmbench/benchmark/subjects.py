@@ -65,7 +65,7 @@ class PreparedScan:
 
     def path(self, output: str) -> Path:
         """Where an output of the preparation lies (`preparation.outputs.OUTPUTS` names them)."""
-        return self.folder / f"{self.prefix}_{OUTPUTS[output]}.nii.gz"
+        return self.folder / f"{self.prefix}_{OUTPUTS[output][0]}.nii.gz"
 
     def chimap(self, folder: Path) -> Path:
         """Where a method's derivative keeps its map."""
@@ -78,7 +78,7 @@ def prepared_scans(folder: Path, subjects: Sequence[str]) -> list[PreparedScan]:
     Raises:
         InputError: a subject without a prepared scan.
     """
-    ending = f"_{OUTPUTS['local_field']}.nii.gz"
+    ending = f"_{OUTPUTS['local_field'][0]}.nii.gz"
     scans = []
     for subject in subjects:
         found = sorted((folder / f"sub-{subject}").rglob(f"*{ending}"))
@@ -99,7 +99,7 @@ def read_scan(prepared: PreparedScan) -> Scan:
     return Scan(
         local_field=torch.from_numpy(field.data),
         mask=torch.from_numpy(read_mask(prepared.path("local_mask"), like=field)),
-        grid=Grid.from_affine(field.data.shape, field.affine, about.get("B0Direction")),
+        grid=Grid.from_affine(field.data.shape, field.affine, about.get("B0_dir")),
         magnitude=extra["magnitude"],
         field_noise=extra["field_noise"],
         b0=about.get("MagneticFieldStrength"),
@@ -158,7 +158,7 @@ def reconstruct_subjects(
             "Units": "ppm",
             "Method": method,
             "Parameters": find(method).options | options,
-            "Sources": [f"bids:prepared:{item.prefix}_{OUTPUTS['local_field']}.nii.gz"],
+            "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
         }
         write_map(path, chi, scan.grid, about)
         rows.append({"scan": item.name, "status": "ok", "message": "", "sha256": sha256_of(path)})

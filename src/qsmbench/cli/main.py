@@ -15,6 +15,7 @@ COMMANDS = (
     ("methods", "qsmbench.cli.methods", "list the methods: name, label, DOI, parameters with defaults"),
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
+    ("prepare", "qsmbench.cli.prepare", "from a scanner's phase to the local field: a BIDS dataset or loose files"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),

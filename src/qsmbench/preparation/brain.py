@@ -1,9 +1,9 @@
 """Brain extraction from a gradient-echo magnitude: a surface that grows until it meets the dark rim of the skull (BET).
 
 Smith 2002, doi 10.1002/hbm.10062; the package `brainextractor` (MIT), which needs no weights and no download. BET is
-made for T1-weighted whole heads; gradient echoes with little contrast let the surface leak into face and neck where
-these touch the brain. So what is dark inside the surface is left out, and what then hangs on the brain by no more than
-a bridge is cut off (opening by a sphere).
+made for T1-weighted whole heads; gradient echoes with little contrast let the surface leak into face and neck. So the
+neck is left out beforehand (by height below the top of the head, as FSL's robustfov does), and afterwards what is dark
+inside the surface, and what then hangs on the brain by no more than a bridge (opening by a sphere).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Triple
@@ -25,10 +26,12 @@ _VOXEL = 3.0
 _MARGIN = 30.0
 # A smaller volume of brain than this (ml) is no brain: a newborn's has 300.
 _SMALLEST = 100.0
-# Below this share of the median brain magnitude lies bone, air or vessel wall (ours).
-_DARK = 0.35
-# Bridges narrower than twice this are cut, mm (ours): the optic nerves and what runs through the skull base.
-_BRIDGE = 5.0
+# From the top of the scalp down to the foramen magnum an adult head measures less, mm (ours).
+_HEIGHT = 145.0
+# Below this share of the median brain magnitude lies bone or air (ours).
+_DARK = 0.5
+# Bridges narrower than twice this are cut, mm (ours): orbits, and what runs through the skull base.
+_BRIDGE = 12.0
 
 
 def extract_brain(magnitude: NDArray[np.float32], grid: Grid, fractional_intensity: float) -> NDArray[np.bool_]:
@@ -40,6 +43,7 @@ def extract_brain(magnitude: NDArray[np.float32], grid: Grid, fractional_intensi
     # Slow where it is not needed: it brings a mesh library along.
     from brainextractor import BrainExtractor
 
+    magnitude = np.where(_above_neck(magnitude, grid), magnitude, 0).astype(np.float32)
     factors = [v / _VOXEL for v in grid.voxel_size]
     coarse = scipy.ndimage.gaussian_filter(magnitude, [max(0.0, 0.4 * (1 / f - 1)) for f in factors])
     coarse = scipy.ndimage.zoom(coarse, factors, order=1, mode="nearest", grid_mode=True)
@@ -77,6 +81,19 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     largest: NDArray[np.bool_] = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     return largest
+
+
+def _above_neck(magnitude: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
+    x, y, z = (grid.matrix[2, a] * np.arange(n) for a, n in enumerate(grid.shape))
+    height: NDArray[np.float64] = x[:, None, None] + y[None, :, None] + z[None, None, :]
+    # A few bright voxels (noise, a fat wrap) above the head are not its top.
+    top = float(np.percentile(height[magnitude > otsu(magnitude)], 99.9))
+    return height > top - _HEIGHT
+
+
+def otsu(magnitude: NDArray[np.float32]) -> float:
+    """Return the threshold between dark and bright (Otsu 1979, doi 10.1109/TSMC.1979.4310076)."""
+    return float(threshold_otsu(magnitude))  # type: ignore[no-untyped-call]
 
 
 def _resample(volume: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.bool_]:

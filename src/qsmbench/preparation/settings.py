@@ -45,7 +45,7 @@ class MaskSettings(_Part):
         0.4,
         ge=0,
         le=1,
-        description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels (ours)",
+        description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels",
     )
     fill_holes: bool = Field(True, description="fill what the mask encloses")
 

@@ -20,10 +20,11 @@ def test_phase_evolves_with_the_total_field(quiet_scan, protocol):
     first, second = quiet_scan.echoes[:2]
     gained = np.angle(second * first.conj())
     wanted = ppm_to_rad(quiet_scan.total_field, protocol.b0, protocol.echo_times[1] - protocol.echo_times[0])
-    difference = np.angle(np.exp(1j * (gained - wanted)))[middle(quiet_scan)]
+    inside = middle(quiet_scan, 5)
+    difference = np.angle(np.exp(1j * (gained - wanted)))[inside]
     # The field varies inside the test's 3 x 3 x 4 mm voxels, so that a voxel's phase is linear in TE to some 10 mrad.
     assert np.sqrt(np.mean(difference**2)) < 0.02
-    assert np.abs(wanted[middle(quiet_scan)]).max() > 0.5
+    assert np.abs(wanted[inside]).max() > 0.5
 
 
 def test_magnitude_decays_with_r2star(quiet_scan, little_head, protocol):
@@ -98,7 +99,8 @@ def test_a_lesion_has_its_place_its_volume_and_its_value(little_head, protocol):
     added = after.chi - before.chi
     volume = added.sum() * np.prod(after.grid.voxel_size) / 0.8
     assert volume == pytest.approx(4 / 3 * np.pi * np.prod(axes), rel=0.03)
-    assert after.chi.max() + AIR_CHI == pytest.approx(0.8, abs=1e-4)
+    inside = after.chi[(after.brain > 0.99) & (added > 0.1)]
+    assert inside.max() + AIR_CHI == pytest.approx(0.8, abs=1e-4)
     voxels = np.argwhere(added > 0.4).mean(axis=0)
     world = after.grid.matrix[:3, :3] @ voxels + after.grid.matrix[:3, 3]
     assert world == pytest.approx((head_to_world(hurt) @ [*centre, 1.0])[:3], abs=0.5)
@@ -115,4 +117,4 @@ def test_field_of_a_sphere_of_tissue_in_air():
     radius = np.sqrt(x**2 + y**2 + z**2)
     field = whole_field(np.where(radius < 40, np.float32(-9.4), np.float32(0)), grid)
     inside = radius < 32
-    assert np.abs(field[inside] - field[inside].mean()).max() < 0.03
+    assert np.abs(field[inside] - field[inside].mean()).max() < 0.01 * 9.4

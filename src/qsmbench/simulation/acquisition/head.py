@@ -51,7 +51,7 @@ EDGE = 1.5  # mm over which one tissue gives way to the next
 Ellipsoid: TypeAlias = tuple[float, float, float, float, float, float]
 
 # Centre and semi-axes, MNI mm; pairs are given on the right and mirrored.
-FACE: Sequence[Ellipsoid] = [(0, 40, -62, 60, 58, 62), (0, 0, -58, 62, 80, 50), (0, 98, -58, 11, 13, 20)]
+FACE: Sequence[Ellipsoid] = [(0, 40, -62, 60, 58, 62), (0, 0, -58, 62, 80, 50), (0, 94, -58, 11, 13, 20)]
 NECK: Ellipsoid = (0, -32, 0, 54, 58, 0)  # an elliptic cylinder from the skull base down
 ORBITS: Sequence[Ellipsoid] = [(32, 68, -32, 12, 12, 12)]
 AIR_MIDLINE: Sequence[Ellipsoid] = [
@@ -220,10 +220,12 @@ def _surroundings(mask: Bool, to_mm: NDArray[np.float64], protocol: Protocol) ->
     x, y, z = (to_mm[a, 3] + voxel[a] * np.arange(mask.shape[a]) for a in range(3))
     x, y, z = x[:, None, None], y[None, :, None], z[None, None, :]
     far = _signed_distance(mask, voxel)
+    # Bone must not reach into the voxels that share the brain's edge.
+    membranes = max(MEMBRANES, 1.75 * float(voxel.max()))
 
     face = _outside(FACE, x, y, z)
     neck = NECK[3] * (np.sqrt((x / NECK[3]) ** 2 + ((y - NECK[1]) / NECK[4]) ** 2) - 1)
-    cranium = far - np.float32(MEMBRANES + SKULL + SCALP)
+    cranium = far - np.float32(membranes + SKULL + SCALP)
     body = np.minimum(np.minimum(cranium, face), np.maximum(neck, z + 20.0)) < 0
     # Unions of bodies meet in creases; skin does not.
     body = ndimage.gaussian_filter(body.astype(np.float32), 4.0 / voxel, truncate=2.5) > 0.5
@@ -231,7 +233,7 @@ def _surroundings(mask: Bool, to_mm: NDArray[np.float64], protocol: Protocol) ->
 
     column = np.sqrt(x**2 + (y + 45.0) ** 2) + 0 * z
     below = np.maximum(z + 66.0, skin)
-    orbits = np.maximum(_outside([*ORBITS, *_mirrored(ORBITS)], x, y, z), MEMBRANES - far)
+    orbits = np.maximum(_outside([*ORBITS, *_mirrored(ORBITS)], x, y, z), membranes - far)
     cavities = _outside([*AIR_MIDLINE, *AIR_PAIRED, *_mirrored(AIR_PAIRED)], x, y, z)
     cavities = np.maximum(cavities, skin + np.float32(FAT))
     air = np.minimum(cavities, np.minimum(_ear_canal(x, y, z, -1.0), _ear_canal(x, y, z, 1.0)))
@@ -239,11 +241,11 @@ def _surroundings(mask: Bool, to_mm: NDArray[np.float64], protocol: Protocol) ->
         # (tissue, distance to its surface in mm, negative inside), later ones on top
         ("fat", skin),
         ("muscle", skin + np.float32(FAT)),
-        ("bone", np.maximum(far - np.float32(MEMBRANES + SKULL), skin)),
+        ("bone", np.maximum(far - np.float32(membranes + SKULL), skin)),
         ("bone", np.maximum(np.maximum(column - 18.0, z + 74.0), np.maximum(skin, y + 30.0))),
         ("csf", orbits),
         ("air", np.maximum(air, CLEARANCE - far)),
-        ("csf", far - np.float32(MEMBRANES)),
+        ("csf", far - np.float32(membranes)),
         # The spinal canal and cord go on where the template ends, so that the brain stem does not end in bone.
         ("csf", np.maximum(column - 9.5, below)),
         ("cord", np.maximum(column - 6.0, below)),
