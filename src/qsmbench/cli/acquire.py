@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         spec = parse_spec(SimulatedSet, arguments.spec)
     elif arguments.protocol is not None:
         spec = SimulatedSet(
+            kind="simulated",
             protocol=arguments.protocol,
             subjects=tuple(arguments.subject or CASES),
             scale=tuple(arguments.scale),

@@ -76,7 +76,7 @@ class SyntheticSet(Section):
 class SimulatedSet(Section):
     """Simulated acquisitions of whole heads, with their truth."""
 
-    kind: Literal["simulated"] = Field("simulated", description="simulate the acquisitions")
+    kind: Literal["simulated"] = Field(description="simulate the acquisitions")
     label: str = Field("", description="heading in the report; by default the set's name")
     protocol: Literal["research", "clinical"] = Field(
         description="0.5x0.5x2.0 mm, 256x320x64, 4 echoes; or 0.76x0.76x3.0 mm, 288x288x50, 7 echoes"
