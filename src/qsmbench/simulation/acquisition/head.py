@@ -9,7 +9,7 @@ The brain comes from the phantom or from any susceptibility map. Around it lie s
 fluid and membranes, 6.5 mm of bone (mean thickness of the adult calvaria: Lillie 2016, doi 10.1007/s10439-015-1375-3),
 6 mm of scalp, its outer half fat. Face, neck, orbits and the cavities are ellipsoids and tubes in MNI mm, placed by the
 template's landmarks and with the usual adult sizes (maxillary sinus 26 x 34 x 33 mm, sphenoid 22 x 22 x 20 mm, ear
-canal 25 x 7 mm; Gray's Anatomy); they yield to the brain and 1.5 mm around it. All of this is ours and approximate: it
+canal 25 x 7 mm; Gray's Anatomy); they yield to the brain and 3.5 mm around it. All of this is ours and approximate: it
 is there to make the strong background fields above sinuses and ear canals that background removal has to cope with.
 """
 
@@ -39,7 +39,7 @@ F64: TypeAlias = NDArray[np.float64]
 
 MEMBRANES, SKULL, SCALP = 2.5, 6.5, 6.0  # mm
 FAT = 3.0  # mm of the scalp and of the skin elsewhere
-CLEARANCE = 1.5  # mm between brain and air
+CLEARANCE = 3.5  # mm between brain and air: thin bone, dura and fluid
 # Corners of the head's box in MNI mm.
 LOW, HIGH = np.array([-92.0, -130.0, -150.0]), np.array([92.0, 112.0, 104.0])
 # Box of the brain mask of the phantom, in MNI mm: where another map's brain is put to.

@@ -8,13 +8,13 @@ grid, cut in k-space, complex Gaussian noise added. Fat carries its chemical shi
 Field: dipole convolution of the whole head on the fine grid (`physics.two_grid`: periodic, with what is missing from a
 free-space field of blocks). Shim: the solid harmonics of order 0 to 2 that fit the field in the brain best (least
 squares), as a scanner's second-order shim sets them; the residue is what such a shim leaves of its own, drawn for each
-scan. Truth: chi and local field of the brain alone, cut in the same k-space as the signal; the total field, weighted by
-the signal.
+scan. Truth: chi and local field of the brain alone, averaged over each voxel; the total field likewise, weighted by the
+signal.
 """
 
 from dataclasses import dataclass
 from math import pi
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from qsmbench.core.units import GAMMA_MHZ_PER_T
 from qsmbench.physics.two_grid import window_field
 from qsmbench.simulation.acquisition.cases import Case
 from qsmbench.simulation.acquisition.head import Head
-from qsmbench.simulation.acquisition.kspace import acquire, crop_plane, crop_slices
+from qsmbench.simulation.acquisition.kspace import crop_plane, crop_slices, voxel_means
 from qsmbench.simulation.acquisition.object import HeadObject, make_object, place
 from qsmbench.simulation.acquisition.protocol import Protocol
 from qsmbench.simulation.acquisition.tissues import AIR_CHI, FAT_SHIFT
@@ -34,6 +34,7 @@ from qsmbench.simulation.acquisition.tissues import AIR_CHI, FAT_SHIFT
 Float: TypeAlias = NDArray[np.float32]
 Complex: TypeAlias = NDArray[np.complex64]
 F64: TypeAlias = NDArray[np.float64]
+T = TypeVar("T", bound=np.generic)
 
 # Standard deviation of the field that each harmonic of the shim's error makes in the brain, ppm: some Hz at 3 T (ours).
 SHIM_ERROR = 0.03
@@ -215,10 +216,10 @@ def _signal(  # noqa: PLR0917 - numba takes arrays, not objects
 
 
 def _image(volume: Float, thing: HeadObject) -> Float:
-    """A map as the acquisition sees it, real."""
-    return np.ascontiguousarray(_cut(acquire(volume, thing.shape), thing).real)
+    """Means of a map over the image's voxels."""
+    return _cut(voxel_means(volume, thing.shape), thing)
 
 
-def _cut(volume: Complex, thing: HeadObject) -> Complex:
+def _cut(volume: NDArray[T], thing: HeadObject) -> NDArray[T]:
     (a, b, c), (nx, ny, nz) = thing.start, thing.matrix
     return np.ascontiguousarray(volume[a : a + nx, b : b + ny, c : c + nz])
