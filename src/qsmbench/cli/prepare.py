@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads < 1:
         raise InputError(f"--threads must be at least 1, got {arguments.threads}")
     torch.set_num_threads(arguments.threads)
-    logging.basicConfig(level=logging.INFO, format="qsmbench prepare: %(message)s")
+    show_log()
     loose = {"--phase": arguments.phase, "--magnitude": arguments.magnitude, "--echo-times": arguments.echo_times}
     loose |= {"--b0": arguments.b0}
     if arguments.bids is not None:
@@ -73,6 +73,17 @@ def run(arguments: argparse.Namespace) -> None:
         mask=arguments.mask,
         b0_dir=arguments.b0_dir,
     )
+
+
+def show_log() -> None:
+    """Show the package's own log lines, and no library's, on standard error."""
+    logger = logging.getLogger("qsmbench")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(logging.INFO)
 
 
 def read_settings(arguments: argparse.Namespace) -> PreparationSettings:

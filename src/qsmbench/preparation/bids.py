@@ -290,6 +290,7 @@ def _read_sidecars(
             check_echo_times(tuple(times), str(first))
     if b0_dir is not None and (not isinstance(b0_dir, list) or len(b0_dir) != 3):
         mistakes.add(f"{first}: B0_dir must be three numbers, got {b0_dir!r}")
+        b0_dir = None
     return tuple(times), next(iter(fields), None), b0_dir, units
 
 

@@ -58,10 +58,12 @@ def extract_brain(magnitude: NDArray[np.float32], grid: Grid, fractional_intensi
         inside = extractor.compute_mask()
     inner = (slice(n_margin, -n_margin),) * 3
     surface = _resample(inside[inner].astype(np.float32), magnitude.shape)
-    smallest = _SMALLEST * 1000 / float(np.prod(grid.voxel_size))
-    if surface.sum() < smallest:
+    # Where the surface is empty, so is the median; the volume below then says so.
+    bright = surface & (magnitude > _DARK * float(np.median(magnitude[surface]))) if surface.any() else surface
+    brain = cut_bridges(bright, grid.voxel_size) & surface
+    if brain.sum() * float(np.prod(grid.voxel_size)) < _SMALLEST * 1000:
         raise InputError(f"brain extraction found less than {_SMALLEST:g} ml of brain; give a mask of your own")
-    return cut_bridges(surface & (magnitude > _DARK * float(np.median(magnitude[surface]))), grid.voxel_size) & surface
+    return brain
 
 
 def cut_bridges(mask: NDArray[np.bool_], voxel_size: Triple, radius: float = _BRIDGE) -> NDArray[np.bool_]:

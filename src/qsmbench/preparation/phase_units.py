@@ -15,6 +15,8 @@ from qsmbench.core.errors import InputError
 # Rounding of pi in integers or in single precision; and how little of the period may be missing before we say so.
 _SLACK = 1.003
 _FULL = 0.9
+# Integers up to 4096 are told from thousandths of a radian (3142).
+_FULLER = 0.95
 
 
 def to_radians(stored: NDArray[np.float32], units: str, name: str) -> tuple[NDArray[np.float32], str]:
@@ -45,9 +47,9 @@ def to_radians(stored: NDArray[np.float32], units: str, name: str) -> tuple[NDAr
     if low >= 0 and 1.5 * np.pi < high <= 2 * pi:
         return stored, f"radians by their range ({shown})"
     whole = bool((stored == np.rint(stored)).all())
-    if whole and low >= 0 and 2048 <= high <= 4096:
+    if whole and low >= 0 and _FULLER * 4096 < high <= 4096:
         scale, zero, what = np.pi / 2048, 2048.0, "integers of 0 to 4095"
-    elif whole and low < 0 and 2048 < max(-low, high) <= 4096:
+    elif whole and low < 0 and _FULLER * 4096 < max(-low, high) <= 4096:
         scale, zero, what = np.pi / 4096, 0.0, "integers of -4096 to 4096"
     elif low < 0:
         scale, zero, what = np.pi / max(-low, high), 0.0, f"a linear scale, {max(-low, high):.6g} being pi"

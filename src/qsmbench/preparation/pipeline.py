@@ -21,7 +21,7 @@ from qsmbench.preparation.background.remove import remove
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
 from qsmbench.preparation.mask import first_mask, refine
-from qsmbench.preparation.polarity import asymmetry
+from qsmbench.preparation.polarity import SUSPICIOUS, asymmetry
 from qsmbench.preparation.relaxation import fit_r2star
 from qsmbench.preparation.settings import PreparationSettings
 
@@ -76,7 +76,7 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
     )
     local_field, local_mask = local.field.numpy(), local.mask.numpy()
     skewness = asymmetry(local_field, local_mask, echoes.grid)
-    if skewness < 0:
+    if skewness < SUSPICIOUS:
         warnings.append(
             f"{echoes.name}: veins and deep grey matter look diamagnetic (skewness {skewness:.2f}); if the "
             "scanner counts phase the other way, prepare again with --flip-phase"
