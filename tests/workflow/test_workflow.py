@@ -41,6 +41,13 @@ def tiny(folder: Path) -> dict:
                 "validation_steps": 3, "checkpoint_steps": 3,
             }
         },
+        "acquisitions": {
+            "scans": {
+                "kind": "simulated", "protocol": "research", "subjects": ["oblique"], "scale": [7, 7, 3],
+                "source": {"kind": "nifti", "chi": "head.nii.gz"},
+                "preparation": {"mask": {"method": "threshold"}, "background": {"kind": "resharp", "radius": 9}},
+            }
+        },
         "methods": {"tkd": {}, "l2": {}, "meta": {"method": "meta-qsm", "network": "net"}},
         "report": {"subjects_shown": 1},
     }  # fmt: skip
@@ -89,17 +96,43 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     results = finished / "results"
     scores = pd.read_parquet(results / "scores.parquet")
     assert set(scores["method"]) == {"tkd", "l2", "meta"}
-    assert set(scores["subject"]) == {"00000", "00001", "00002"}
+    assert set(scores.loc[scores["set"] == "test", "subject"]) == {"00000", "00001", "00002"}
+    assert set(scores.loc[scores["set"] == "scans", "subject"]) == {"oblique"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
     assert scores["value"].notna().all()
     assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
-    assert scores["data_hash"].nunique() == 3
+    assert scores["data_hash"].nunique() == 4
     page = (results / "report/index.html").read_text()
     assert "Meta-QSM" in page
     assert "data:image/png;base64," in page
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+        assert (results / f"report/tables/scans.{kind}").stat().st_size > 200
+
+
+def test_scans_go_from_echoes_to_maps(finished):
+    results = finished / "results"
+    raw = results / "acquisitions/scans"
+    assert {p.name for p in raw.iterdir()} == {
+        *("dataset_description.json", "README", "participants.tsv", "participants.json", "derivatives"),
+        "sub-oblique",
+    }
+    assert len(list((raw / "sub-oblique/anat").glob("*_MEGRE.nii.gz"))) == 8
+    for method in ("tkd", "l2", "meta"):
+        maps = results / f"chimaps/scans/{method}"
+        assert json.loads((maps / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+        assert (maps / "sub-oblique/anat/sub-oblique_Chimap.nii.gz").is_file()
+        sidecar = json.loads((maps / "sub-oblique/anat/sub-oblique_Chimap.json").read_text())
+        assert sidecar["Units"] == "ppm"
+    fields = pd.read_csv(results / "scores/fields/scans.csv")
+    assert list(fields["field"]) == ["total", "local"]
+    total = fields[fields["field"] == "total"]
+    assert (total["correlation"] > 0.9).all()
+    assert (fields["coverage"] > 0.1).all()
+    page = (results / "report/index.html").read_text()
+    assert "Prepared fields" in page
+    assert "SWI beside chi" in page
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -113,7 +146,13 @@ def test_one_core_gives_the_same_bytes(finished, tmp_path):
     tables = sorted(p.relative_to(finished) for p in (finished / "results/report/tables").iterdir())
     assert len(tables) >= 4
     hashes = sorted(p.relative_to(finished) for p in (finished / "results/synthetic").rglob("*.json"))
-    for path in [*tables, *hashes, Path("results/scores.parquet"), Path("results/networks/net.csv")]:
+    scans = sorted(
+        p.relative_to(finished)
+        for folder in ("acquisitions", "prepared", "chimaps")
+        for p in (finished / "results" / folder).rglob("*.nii.gz")
+    )
+    assert len(scans) > 20
+    for path in [*tables, *hashes, *scans, Path("results/scores/fields/scans.csv"), Path("results/scores.parquet"), Path("results/networks/net.csv")]:
         assert (tmp_path / path).read_bytes() == (finished / path).read_bytes(), path
 
 
