@@ -1,7 +1,7 @@
 """`qsmbench prepare` as people call it; each wrong input gets its one line, exit status 2, and nothing is written."""
 
-import gzip
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -114,9 +114,8 @@ def with_shear(scan, tmp_path):
 
 
 def truncated(scan, tmp_path):
-    content = open(scan["magnitude"][2], "rb").read()
-    open(scan["magnitude"][2], "wb").write(content[: len(content) // 2])
-    assert gzip.GzipFile(scan["magnitude"][2]).mode == 1
+    path = Path(scan["magnitude"][2])
+    path.write_bytes(path.read_bytes()[:2000])
 
 
 def other_shape(scan, tmp_path):
@@ -160,7 +159,7 @@ def nothing(scan, tmp_path):
         (nothing, ("--threads", "0"), ["--threads must be at least 1"]),
     ],
 )
-def test_wrong_input(scan, tmp_path, capsys, spoil, extra, messages):
+def test_wrong_input(scan, tmp_path, capsys, *, spoil, extra, messages):
     spoil(scan, tmp_path)
     capsys.readouterr()
     assert prepare(scan, *extra) == 2

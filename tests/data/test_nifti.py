@@ -57,7 +57,8 @@ def test_any_rotated_grid_survives(tmp_path_factory, shape, voxel_size, angles):
     write_volume(path, np.ones(shape, np.float32), affine)
     volume = read_volume(path)
     np.testing.assert_allclose(volume.affine, affine, rtol=1e-6, atol=1e-5)
-    np.testing.assert_allclose(nib.load(path).header.get_qform(), affine, rtol=1e-4, atol=1e-4)
+    # A quaternion in single precision has lost its real part's digits near a turn of 180 degrees; the sform has not.
+    np.testing.assert_allclose(nib.load(path).header.get_qform(), affine, rtol=0, atol=2e-3 * max(voxel_size))
     assert Grid.from_affine(volume.data.shape, volume.affine).voxel_size == pytest.approx(volume.voxel_size)
 
 
