@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_erosion, median_filter
 
 from qsmbench.cli.main import main
 from qsmbench.core.grid import Grid
@@ -21,13 +22,10 @@ def chi_of(local_path, mask_path):
     return TKD()(scan).numpy(), mask
 
 
-def jumps(field, mask, turn):
-    """How many differences of neighbours exceed half a wrap."""
-    count = 0
-    for axis in range(3):
-        both = np.minimum(*(np.moveaxis(mask, axis, 0)[s] for s in (np.s_[1:], np.s_[:-1])))
-        count += int((np.abs(np.diff(np.moveaxis(field, axis, 0), axis=0))[both] > turn / 2).sum())
-    return count
+def strays(field, mask, turn):
+    """How many voxels would lie nearer to the median around them with a turn more or less."""
+    around = median_filter(np.where(mask, field, 0), 3)
+    return int((np.abs(field - around)[binary_erosion(mask, np.ones((3, 3, 3)), border_value=1)] > turn / 2).sum())
 
 
 def test_the_crop_gives_a_field_without_wraps_and_paramagnetic_veins(shared_data, tmp_path):
@@ -42,7 +40,7 @@ def test_the_crop_gives_a_field_without_wraps_and_paramagnetic_veins(shared_data
     assert main([*arguments, "--option", "background.radius=3"]) == 0
     total = read_volume(out / "total_field.nii.gz").data
     turn = 1 / (42.576 * 3 * 0.004)
-    assert jumps(total, np.ones(total.shape, bool), turn) == 0
+    assert strays(total, np.ones(total.shape, bool), turn) == 0
     assert "linear scale, 0.00367438 being pi" in json.loads((out / "local_field.json").read_text())["PhaseScaling"]
     chi, mask = chi_of(out / "local_field.nii.gz", out / "local_mask.nii.gz")
     # Veins are what the SWI darkens; it does not see chi.
@@ -71,7 +69,7 @@ def test_the_oblique_head_goes_through_as_bids(shared_data, tmp_path, capsys):
     assert 1300 < mask.sum() * voxel < 1900
     total = read_volume(anat / "sub-01_desc-total_fieldmap.nii.gz")
     turn = 1 / (42.576 * 3 * 0.0023)
-    assert jumps(total.data, mask, turn) < 1e-3 * mask.sum()
+    assert strays(total.data, mask, turn) < 2e-4 * mask.sum()
     sidecar = json.loads((anat / "sub-01_desc-local_fieldmap.json").read_text())
     assert sidecar["B0_dir"] == pytest.approx([-0.0608, 0.0024, 0.9981], abs=1e-3)
     assert sidecar["EchoTimes"] == [0.0023, 0.0046]

@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> None:
 def show_log() -> None:
     """Show the package's own log lines, and no library's, on standard error."""
     logger = logging.getLogger("qsmbench")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
+    # Whatever a previous call in the same process has left writes to that call's standard error.
+    logger.handlers = [handler]
+    logger.propagate = False
     logger.setLevel(logging.INFO)
 
 
