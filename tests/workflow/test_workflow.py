@@ -152,7 +152,14 @@ def test_one_core_gives_the_same_bytes(finished, tmp_path):
         for p in (finished / "results" / folder).rglob("*.nii.gz")
     )
     assert len(scans) > 20
-    for path in [*tables, *hashes, *scans, Path("results/scores/fields/scans.csv"), Path("results/scores.parquet"), Path("results/networks/net.csv")]:
+    for path in [
+        *tables,
+        *hashes,
+        *scans,
+        Path("results/scores/fields/scans.csv"),
+        Path("results/scores.parquet"),
+        Path("results/networks/net.csv"),
+    ]:
         assert (tmp_path / path).read_bytes() == (finished / path).read_bytes(), path
 
 

@@ -62,7 +62,7 @@ def write_dataset(spec: SimulatedSet, name: str, folder: Path) -> None:
     """Write what describes the dataset and its ground truth as a whole."""
     version = code_version()
     write_description(folder, f"qsmbench simulated acquisitions: {name}", version, derivative=False, step="acquire")
-    rows = {label: CASES[label].description for label in spec.subjects}
+    rows: dict[str, str] = {label: CASES[label].description for label in spec.subjects}
     write_participants(folder, rows, _README.format(protocol=protocol_of(spec).name))
     write_description(
         folder / TRUTH, f"Ground truth of {name}", version, derivative=True, sources=["../.."], step="acquire"
@@ -144,6 +144,7 @@ def _head(spec: SimulatedSet, protocol: Protocol, subject: str, seed: int) -> He
 
 
 def _map(source: ChallengeSource | NiftiSource) -> Source:
+    mask_path: Path | None
     if isinstance(source, ChallengeSource):
         files = challenge2016(source.cache, archive=source.archive)
         chi_path, mask_path = files.chi_cosmos, files.mask

@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
     }
     records = {name: config.results / f"networks/{name}.csv" for name in config.networks}
     scans, fields = scan_files(config)
-    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir, scans, fields)
+    page = build_report(arguments.scores, path, volumes, records, arguments.out_dir, scans=scans, fields=fields)
     print(f"report: {page}")

@@ -31,6 +31,7 @@ def build_report(
     volumes: Mapping[str, tuple[Path, Mapping[str, Path]]],
     records: Mapping[str, Path],
     out_dir: Path,
+    *,
     scans: Mapping[str, Sequence[ScanFiles]] | None = None,
     fields: Mapping[str, Path] | None = None,
 ) -> Path:

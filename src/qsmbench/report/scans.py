@@ -53,7 +53,7 @@ class ScanFiles:
 
 
 def read_scan(files: ScanFiles) -> tuple[Subject, np.ndarray | None]:
-    """Return the scan's volumes and its SWI, turned to right-anterior-superior (the nearest axes where it is oblique)."""
+    """Return the scan's volumes and its SWI, turned to right-anterior-superior (nearly, where it is oblique)."""
     field = read_volume(files.local_field, finite=False)
     codes = "".join(aff2axcodes(field.affine))  # type: ignore[no-untyped-call]
     turn, voxel_size = reorientation(codes, field.voxel_size)

@@ -129,4 +129,5 @@ def reorientation(
 
 
 def turned(volume: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
+    """Turn a volume as :func:`reorientation` says."""
     return volume if turn is None else np.asarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""Simulated acquisitions: whole heads, spoiled gradient echoes, a scanner's finite k-space, and the truth behind them."""
+"""Simulated acquisitions: whole heads, spoiled gradient echoes, finite k-space, and the truth behind them."""

@@ -125,7 +125,8 @@ def phantom_head(protocol: Protocol, iron: dict[str, float], seed: int) -> Head:
     r2star = decay / np.maximum(signal, np.float32(1e-6))
     detail = ndimage.gaussian_filter(anatomy.t1, 0.5) - ndimage.gaussian_filter(expected, 0.5)
     signal *= 1 + np.float32(T1_DETAIL) * np.clip(detail, -0.3, 0.3)
-    return _around(anatomy.mask, chi, signal, r2star, anatomy.affine, protocol, tubes)
+    inner = {"chi": chi, "signal": signal, "r2star": np.asarray(r2star, np.float32)}
+    return _around(anatomy.mask, inner, anatomy.affine, protocol, tubes)
 
 
 def map_head(source: Source, protocol: Protocol) -> Head:
@@ -149,7 +150,8 @@ def map_head(source: Source, protocol: Protocol) -> Head:
     bright = np.mean([excited_signal(t.proton_density, t.t1, protocol) for t in (grey, white)])
     signal = np.where(mask, np.float32(bright), np.float32(0))
     r2star = np.where(mask, np.float32(20.0) + np.float32(IRON_R2STAR) * np.abs(chi), np.float32(0))
-    return _around(mask, np.where(mask, chi, 0).astype(np.float32), signal, r2star, affine, protocol, ())
+    inner = {"chi": np.where(mask, chi, np.float32(0)), "signal": signal, "r2star": r2star}
+    return _around(np.asarray(mask, bool), inner, affine, protocol, ())
 
 
 IRON_R2STAR = 125.0  # 1/s a ppm
@@ -184,9 +186,7 @@ def _canonical(affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple
 
 def _around(
     mask: Bool,
-    chi: Float,
-    signal: Float,
-    r2star: Float,
+    inner: dict[str, Float],
     to_mm: NDArray[np.float64],
     protocol: Protocol,
     tubes: tuple[Tube, ...],
@@ -198,12 +198,13 @@ def _around(
     pad = list(zip(before, after, strict=True))
     to_mm = to_mm.copy()
     to_mm[:3, 3] -= before * voxel
-    mask, chi, signal, r2star = (np.pad(v, pad) for v in (mask, chi, signal, r2star))
+    mask = np.pad(mask, pad)
+    inner = {key: np.pad(volume, pad) for key, volume in inner.items()}
     outer = _surroundings(mask, to_mm, protocol)
     return Head(
-        chi=np.where(mask, chi, outer["chi"]),
-        signal=np.where(mask, signal, outer["signal"]),
-        r2star=np.where(mask, r2star, outer["r2star"]),
+        chi=np.where(mask, inner["chi"], outer["chi"]),
+        signal=np.where(mask, inner["signal"], outer["signal"]),
+        r2star=np.where(mask, inner["r2star"], outer["r2star"]),
         fat=np.where(mask, np.float32(0), outer["fat"]),
         brain=mask.astype(np.float32),
         to_mm=to_mm,
@@ -253,8 +254,8 @@ def _surroundings(mask: Bool, to_mm: NDArray[np.float64], protocol: Protocol) ->
     maps = {key: np.full(mask.shape, _value("air", key, protocol), np.float32) for key in MAPS}
     for tissue, distance in layers:
         share = np.clip(0.5 - distance / np.float32(EDGE), 0, 1).astype(np.float32)
-        for key, values in maps.items():
-            values += share * (np.float32(_value(tissue, key, protocol)) - values)
+        for key in MAPS:
+            maps[key] += share * (np.float32(_value(tissue, key, protocol)) - maps[key])
     # R2* counts by the signal: bone, which has none, must not darken the voxels that it shares.
     maps["r2star"] /= np.maximum(maps["signal"], np.float32(1e-6))
     return maps
@@ -291,5 +292,7 @@ def _outside(bodies: Sequence[Ellipsoid], x: F64, y: F64, z: F64) -> Float:
 def _ear_canal(x: F64, y: F64, z: F64, sign: float) -> Float:
     start, stop, radius = EAR_CANALS
     along = (sign * x - start[0]) / (stop[0] - start[0])
-    off = np.sqrt((y - start[1] - along * (stop[1] - start[1])) ** 2 + (z - start[2] - along * (stop[2] - start[2])) ** 2)
+    off = np.sqrt(
+        (y - start[1] - along * (stop[1] - start[1])) ** 2 + (z - start[2] - along * (stop[2] - start[2])) ** 2
+    )
     return np.maximum(off - radius, start[0] - sign * x).astype(np.float32)

@@ -55,18 +55,18 @@ def crop_axis(spectrum: NDArray[Any], axis: int, n: int, taper: float = TAPER) -
 
 def crop_plane(plane: NDArray[Any], shape: tuple[int, int], taper: float = TAPER) -> NDArray[np.complex64]:
     """Image (x, y) of ``shape`` from a fine plane: both in-plane axes."""
-    spectrum = scipy.fft.fft(plane.astype(np.complex64, copy=False), axis=0, workers=n_workers())
-    half = scipy.fft.ifft(crop_axis(spectrum, 0, shape[0], taper), axis=0, workers=n_workers())
+    spectrum: Any = scipy.fft.fft(plane.astype(np.complex64, copy=False), axis=0, workers=n_workers())
+    half: Any = scipy.fft.ifft(crop_axis(spectrum, 0, shape[0], taper), axis=0, workers=n_workers())
     spectrum = scipy.fft.fft(half, axis=1, workers=n_workers())
-    result: NDArray[np.complex64] = scipy.fft.ifft(crop_axis(spectrum, 1, shape[1], taper), axis=1, workers=n_workers())
-    return result
+    image: Any = scipy.fft.ifft(crop_axis(spectrum, 1, shape[1], taper), axis=1, workers=n_workers())
+    return np.asarray(image, np.complex64)
 
 
 def crop_slices(volume: NDArray[np.complex64], n: int, taper: float = TAPER) -> NDArray[np.complex64]:
     """The third axis, from fine planes to ``n`` slices."""
-    spectrum = scipy.fft.fft(volume, axis=2, workers=n_workers(), overwrite_x=True)
-    result: NDArray[np.complex64] = scipy.fft.ifft(crop_axis(spectrum, 2, n, taper), axis=2, workers=n_workers())
-    return result
+    spectrum: Any = scipy.fft.fft(volume, axis=2, workers=n_workers(), overwrite_x=True)
+    image: Any = scipy.fft.ifft(crop_axis(spectrum, 2, n, taper), axis=2, workers=n_workers())
+    return np.asarray(image, np.complex64)
 
 
 def acquire(volume: NDArray[Any], shape: Shape, taper: float = TAPER) -> NDArray[np.complex64]:
@@ -78,7 +78,7 @@ def acquire(volume: NDArray[Any], shape: Shape, taper: float = TAPER) -> NDArray
 
 
 def voxel_means(volume: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Mean of a fine volume (x, y, z) over each of ``shape`` acquired voxels; fine voxels that straddle two are shared."""
+    """Mean of a fine (x, y, z) over each of ``shape`` acquired voxels; fine voxels that straddle two are shared."""
     for axis in (2, 1, 0):
         ahead = np.ascontiguousarray(np.moveaxis(volume, axis, -1))
         volume = np.moveaxis(_means(ahead, shape[axis]), -1, axis)

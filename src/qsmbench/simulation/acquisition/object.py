@@ -115,7 +115,9 @@ def make_object(head: Head, protocol: Protocol, case: Case, fineness: float = 1.
     chi, signal, r2star, fat, brain = maps
     to_mm = np.linalg.inv(head_to_world(case)) @ affine
     blood = TISSUES["vein"]
-    flat, share = _vein_shares(head.tubes, np.linalg.inv(to_mm), fine_shape, float(np.prod(voxel) / np.prod(case.size)))
+    flat, share = _vein_shares(
+        head.tubes, np.asarray(np.linalg.inv(to_mm)), fine_shape, float(np.prod(voxel) / np.prod(case.size))
+    )
     kept = brain.ravel()[flat] > 0.5
     _mix((chi, signal, r2star), flat[kept], share[kept], blood, protocol)
     for lesion in case.lesions:
@@ -193,13 +195,14 @@ def _vein_shares(
     ``voxel_volume`` is in MNI mm^3, like the tubes.
     """
     area = _VEIN_AREA * voxel_volume ** (2 / 3)
-    indices, volumes = [np.empty(0, np.int64)], [np.empty(0)]
+    indices: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    volumes: list[F64] = [np.empty(0)]
     for tube in tubes:
         points, share = cross_section(tube, area)
         # Points lie every 0.25 mm along a tube; two between them where voxels are finer than that.
         where = np.rint(points.reshape(-1, 3) @ from_mm[:3, :3].T + from_mm[:3, 3]).astype(np.int64)
         inside = np.all((where >= 0) & (where < shape), axis=-1)
-        flat = np.ravel_multi_index(tuple(where[inside].T), shape)
+        flat: NDArray[np.int64] = np.ravel_multi_index(tuple(where[inside].T), shape).astype(np.int64)
         found, place = np.unique(flat, return_inverse=True)
         indices.append(found)
         volumes.append(np.bincount(place, share.ravel()[inside]))

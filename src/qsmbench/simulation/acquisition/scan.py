@@ -14,7 +14,7 @@ signal.
 
 from dataclasses import dataclass
 from math import pi
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -98,17 +98,18 @@ def simulate(
     # What the phase of a voxel grows by at first: the mean over its signal. A mean over all of the voxel would bring in
     # the field inside air and bone, which no signal tells of.
     bright = _image(thing.signal, thing)
-    truth["total_field"] = _image(field * thing.signal, thing) / np.maximum(bright, np.float32(1e-4))
+    weighted = _image(np.asarray(field * thing.signal, np.float32), thing)
+    truth["total_field"] = np.asarray(weighted / np.maximum(bright, np.float32(1e-4)), np.float32)
     # Fat's shift is no field; it is added where only the signal sees it.
     field += np.float32(FAT_SHIFT) * thing.fat
-    sensitivity, offset = _coil(rng)
-    echoes = [_echo(thing, field, protocol, time, sensitivity, offset) for time in protocol.echo_times]
+    coil = _coil(rng)
+    echoes = [_echo(thing, field, protocol.b0, time, coil) for time in protocol.echo_times]
     wanted = protocol.snr if snr is None else snr
     noise_sd = float(np.abs(echoes[0][mask]).mean()) / wanted if wanted > 0 else 0.0
     if noise_sd > 0:
         for echo in echoes:
-            for part in (echo.real, echo.imag):
-                part += np.float32(noise_sd) * rng.standard_normal(echo.shape, np.float32)
+            echo.real += np.float32(noise_sd) * rng.standard_normal(echo.shape, np.float32)
+            echo.imag += np.float32(noise_sd) * rng.standard_normal(echo.shape, np.float32)
     kept = {name: np.where(mask, volume, np.float32(0)) for name, volume in truth.items()}
     return Acquisition(tuple(echoes), noise_sd, place(protocol, case), mask=mask, **kept)
 
@@ -150,7 +151,7 @@ def shim(field: Float, thing: HeadObject, rng: np.random.Generator) -> None:
         field[:, :, k] += (terms @ weights).astype(np.float32)
 
 
-def _world(voxels: NDArray[np.int64], grid: Grid) -> F64:
+def _world(voxels: NDArray[Any], grid: Grid) -> F64:
     affine = grid.matrix
     places: F64 = voxels @ affine[:3, :3].T + affine[:3, 3]
     return places
@@ -173,11 +174,12 @@ def _coil(rng: np.random.Generator) -> tuple[F64, F64]:
     return np.append(shading, bowl), phase
 
 
-def _echo(thing: HeadObject, field: Float, protocol: Protocol, time: float, shading: F64, phase: F64) -> Complex:
+def _echo(thing: HeadObject, field: Float, b0: float, time: float, coil: tuple[F64, F64]) -> Complex:
     """One echo's image."""
     nx, ny, nz = thing.grid.shape
     x, y = np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij")
-    per_ppm = 2 * pi * GAMMA_MHZ_PER_T * protocol.b0 * time
+    per_ppm = 2 * pi * GAMMA_MHZ_PER_T * b0 * time
+    shading, phase = coil
     stack = np.zeros((thing.shape[0], thing.shape[1], nz), np.complex64)
     profile = slab_profile(thing)
     for k in np.flatnonzero(profile > 0):
@@ -186,9 +188,7 @@ def _echo(thing: HeadObject, field: Float, protocol: Protocol, time: float, shad
         bowl = (places**2).sum(axis=-1) / 100**2
         gain = (profile[k] * np.exp(terms @ shading[:9] + shading[9] * bowl)).astype(np.float32)
         offset = (terms @ phase).astype(np.float32)
-        plane = _signal(
-            thing.signal[:, :, k], thing.r2star[:, :, k], field[:, :, k], gain, offset, np.float32(time), per_ppm
-        )
+        plane = _signal(thing.signal[:, :, k], thing.r2star[:, :, k], field[:, :, k], gain, offset, time, per_ppm)
         stack[:, :, k] = crop_plane(plane, (thing.shape[0], thing.shape[1]))
     return _cut(crop_slices(stack, thing.shape[2]), thing)
 
