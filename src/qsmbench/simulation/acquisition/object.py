@@ -204,8 +204,8 @@ def _vein_shares(
         inside = np.all((where >= 0) & (where < shape), axis=-1)
         flat: NDArray[np.int64] = np.ravel_multi_index(tuple(where[inside].T), shape).astype(np.int64)
         found, place = np.unique(flat, return_inverse=True)
-        indices.append(found)
-        volumes.append(np.bincount(place, share.ravel()[inside]))
+        indices.append(np.asarray(found, np.int64))
+        volumes.append(np.asarray(np.bincount(place, share.ravel()[inside]), np.float64))
     found, place = np.unique(np.concatenate(indices), return_inverse=True)
     total = np.bincount(place, np.concatenate(volumes), found.size) / voxel_volume
     return found, np.minimum(total, 1.0).astype(np.float32)
