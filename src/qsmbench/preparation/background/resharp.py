@@ -50,5 +50,5 @@ def resharp(total: Total, settings: Resharp) -> Local:
     return Local(
         box.paste(solution.x.mul_(inner), total.grid.shape),
         box.paste(inner, total.grid.shape),
-        {"Iterations": solution.n_iterations, "RelativeResidual": solution.residual},
+        {"IterationsDone": solution.n_iterations, "RelativeResidual": solution.residual},
     )
