@@ -1,7 +1,8 @@
 """Where each result lies and what its sidecar says: BIDS derivatives, or plain names in one folder.
 
-BIDS derivatives 1.10; `mask` and `R2starmap` are its suffixes, `fieldmap`, `swi` and `minIP` are told apart by `desc`
-or are in use among SWI and QSM tools. Units are those of BIDS: ppm, 1/s, rad.
+BIDS derivatives 1.10; `mask` and `R2starmap` are its suffixes. It keeps `fieldmap` for what undistorts other images and
+has no name for SWI; fields and SWI therefore lie beside the masks under names in use, and `.bidsignore` says so. Units
+are those of BIDS: ppm, 1/s, rad.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from qsmbench.data.atomic import write_json_atomic
+from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.nifti import write_volume
 from qsmbench.preparation.pipeline import Prepared
 from qsmbench.preparation.settings import PreparationSettings
@@ -25,8 +26,8 @@ OUTPUTS: dict[str, tuple[str, str, str]] = {
     "total_field": ("desc-total_fieldmap", "ppm", "total field, relative to B0, paramagnetic positive"),
     "local_field": ("desc-local_fieldmap", "ppm", "local field: total field without that of sources outside the mask"),
     "field_noise": ("desc-noise_fieldmap", "ppm", "standard deviation of the total field"),
-    "offset": ("part-phase_desc-offset_MEGRE", "rad", "phase at echo time zero"),
-    "magnitude": ("part-mag_desc-rss_MEGRE", "arbitrary", "root of the echoes' summed squares"),
+    "offset": ("part-phase_desc-offset_T2starw", "rad", "phase at echo time zero"),
+    "magnitude": ("part-mag_desc-rss_T2starw", "arbitrary", "root of the echoes' summed squares"),
     "r2star": ("R2starmap", "1/s", "effective transverse relaxation rate"),
     "swi": ("swi", "arbitrary", "susceptibility-weighted image"),
     "minip": ("minIP", "arbitrary", "minimum-intensity projection of the susceptibility-weighted image"),
@@ -68,6 +69,7 @@ def write_outputs(
         sidecar: dict[str, object] = {"Description": what, **source}
         if unit:
             sidecar["Units"] = unit
+            sidecar["SkullStripped"] = name not in ("magnitude", "swi", "minip")
         else:
             sidecar["Type"] = "Brain"
         sidecar |= _settings_of(name, prepared, settings)
@@ -107,6 +109,7 @@ def write_description(out_dir: Path, bids_dir: Path) -> None:
         "DatasetLinks": {"raw": source_url(out_dir, bids_dir)},
     }
     write_json_atomic(out_dir / "dataset_description.json", description)
+    write_text_atomic(out_dir / ".bidsignore", "*_fieldmap.*\n*_swi.*\n*_minIP.*\n")
 
 
 def source_url(out_dir: Path, bids_dir: Path) -> str:

@@ -80,7 +80,7 @@ class Resharp(_Part):
         "authors, which need about 80 iterations",
     )
     tolerance: float = Field(1e-5, gt=0, description="conjugate gradients stop at this relative residual")
-    iterations: int = Field(12, ge=1, description="at most so many steps; stopping early regularises")
+    iterations: int = Field(30, ge=1, description="at most so many steps; stopping early regularises less")
 
 
 class Vsharp(_Part):

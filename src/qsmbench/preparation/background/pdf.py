@@ -47,5 +47,5 @@ def pdf(total: Total, settings: Pdf) -> Local:
     return Local(
         box.paste(local, grid.shape),
         total.mask,
-        {"Iterations": solution.n_iterations, "RelativeResidual": solution.residual},
+        {"IterationsDone": solution.n_iterations, "RelativeResidual": solution.residual},
     )
