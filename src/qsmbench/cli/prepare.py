@@ -3,6 +3,8 @@
 import argparse
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads < 1:
         raise InputError(f"--threads must be at least 1, got {arguments.threads}")
     torch.set_num_threads(arguments.threads)
-    show_log()
+    with shown_log():
+        _prepare(arguments, settings)
+
+
+def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> None:
     loose = {"--phase": arguments.phase, "--magnitude": arguments.magnitude, "--echo-times": arguments.echo_times}
     loose |= {"--b0": arguments.b0}
     if arguments.bids is not None:
@@ -75,15 +81,18 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def show_log() -> None:
-    """Show the package's own log lines, and no library's, on standard error."""
-    logger = logging.getLogger("qsmbench")
+@contextmanager
+def shown_log() -> Iterator[None]:
+    """Show the preparation's log lines, and no library's, on standard error."""
+    logger = logging.getLogger("qsmbench.preparation")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
-    # Whatever a previous call in the same process has left writes to that call's standard error.
-    logger.handlers = [handler]
-    logger.propagate = False
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
