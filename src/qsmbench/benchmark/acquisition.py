@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qsmbench.config.model import ChallengeSource, NiftiSource, PhantomSource, SimulatedSet
 from qsmbench.core.grid import Grid
@@ -145,11 +146,29 @@ def _head(spec: SimulatedSet, protocol: Protocol, subject: str, seed: int) -> He
 
 def _map(source: ChallengeSource | NiftiSource) -> Source:
     mask_path: Path | None
+    axes: str | None
     if isinstance(source, ChallengeSource):
         files = challenge2016(source.cache, archive=source.archive)
-        chi_path, mask_path = files.chi_cosmos, files.mask
+        # Its headers are diagonal and say nothing; its maps lie as DICOM's do.
+        chi_path, mask_path, axes = files.chi_cosmos, files.mask, "LPS"
     else:
         chi_path, mask_path = source.chi, source.mask
+        # A source that says where its axes run knows better than its file.
+        axes = getattr(source, "axes", None)
     chi = read_volume(chi_path)
     mask = chi.data != 0 if mask_path is None else read_mask(mask_path, like=chi)
-    return Source(np.where(mask, chi.data, np.float32(0)), mask, Grid.from_affine(chi.data.shape, chi.affine))
+    affine = chi.affine if axes is None else _affine_of(axes, chi.voxel_size)
+    return Source(np.where(mask, chi.data, np.float32(0)), mask, Grid.from_affine(chi.data.shape, affine))
+
+
+def _affine_of(axes: str, voxel_size: tuple[float, float, float]) -> NDArray[np.float64]:
+    """The affine of voxel axes that run to the named sides of the patient.
+
+    >>> _affine_of("LPS", (1.0, 1.0, 2.0)).diagonal().tolist()
+    [-1.0, -1.0, 2.0, 1.0]
+    """
+    affine = np.diag([0.0, 0.0, 0.0, 1.0])
+    for axis, (side, size) in enumerate(zip(axes, voxel_size, strict=True)):
+        world = next(i for i, pair in enumerate(("LR", "PA", "IS")) if side in pair)
+        affine[world, axis] = size if side in "RAS" else -size
+    return affine

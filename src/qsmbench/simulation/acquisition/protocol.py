@@ -36,7 +36,7 @@ class Protocol(BaseModel):
     flip_angle: float = Field(description="degrees")
     b0: float = Field(3.0, description="T")
     # Signal to noise at the first echo, of an image without scaling; ours: what such scans have at 3 T with 32 channels.
-    snr: float = Field(description="brain's mean magnitude at the first echo over the noise's SD")
+    snr: float = Field(description="brain's mean magnitude at echo 1 over the noise's SD")
 
     def scaled(self, scale: Triple) -> "Protocol":
         """The same field of view in voxels larger by ``scale`` along each axis, rounded to whole voxels."""
