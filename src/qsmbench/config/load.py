@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -77,6 +77,8 @@ def _known_keys(loc: Sequence[str | int]) -> list[str]:
 
 def _inside(annotation: Any, part: str | int) -> Any:
     """Step from a union to the member with tag ``part``, or from a dict or list to its values."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     members = get_args(annotation)
     for member in members:
         kind = getattr(member, "model_fields", {}).get("kind")

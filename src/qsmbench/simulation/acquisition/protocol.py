@@ -35,7 +35,7 @@ class Protocol(BaseModel):
     repetition_time: float = Field(description="s")
     flip_angle: float = Field(description="degrees")
     b0: float = Field(3.0, description="T")
-    # Signal to noise at the first echo, of an image without scaling; ours: what such scans have at 3 T with 32 channels.
+    # Ours: about what such scans have at 3 T with a head array of 32 channels.
     snr: float = Field(description="brain's mean magnitude at echo 1 over the noise's SD")
 
     def scaled(self, scale: Triple) -> "Protocol":

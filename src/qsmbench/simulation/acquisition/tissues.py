@@ -12,7 +12,7 @@ echo times, whatever its proton density.
 
 A haematoma is blood that has lost oxygen: its susceptibility follows from the formula for venous blood at 40 %
 saturation. A calcification is tissue of which 30 % is as dense as teeth. Their R2* is that of static dephasing by the
-susceptibility inside them, R2' = 2 pi / (9 sqrt 3) gamma B0 |chi|, which is 324/s a ppm at 3 T (Yablonskiy & Haacke
+susceptibility inside them, R2' = 2 pi / (9 sqrt 3) gamma B0 |chi|, which is 323/s a ppm at 3 T (Yablonskiy & Haacke
 1994, doi 10.1002/mrm.1910320610).
 """
 
@@ -43,7 +43,7 @@ def static_dephasing(chi: float, b0: float = 3.0) -> float:
     """R2' in 1/s of randomly placed sources whose mean susceptibility is ``chi`` (ppm).
 
     >>> round(static_dephasing(1.0))
-    324
+    323
     """
     return 2 * pi / (9 * sqrt(3)) * 2 * pi * GAMMA_MHZ_PER_T * b0 * abs(chi)
 
