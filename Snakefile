@@ -15,6 +15,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/scans.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"

@@ -1,36 +1,11 @@
 # From the echoes to the local field, then every method on every scan; scores where there is a truth.
-PREPARED = f"{RESULTS}/prepared/{{scans}}"
-CHIMAPS = f"{RESULTS}/chimaps/{{scans}}/{{run}}"
-
-
-def echoes(wildcards):
-    """What the preparation of a subject reads."""
-    if wildcards.scans in SIMULATED:
-        return [rules.acquire.output.raw, *rules.describe_acquisitions.output]
-    return [f"{raw_folder(wildcards.scans)}/sub-{wildcards.subject}"]
-
-
-def prepared(wildcards):
-    return expand(
-        rules.prepare.output,
-        scans=wildcards.scans,
-        subject=subjects_of(wildcards.scans),
-    )
-
-
-def truths(wildcards):
-    return expand(
-        rules.acquire.output.truth,
-        scans=wildcards.scans,
-        subject=subjects_of(wildcards.scans),
-    )
 
 
 rule prepare:
     input:
         echoes,
     output:
-        directory(f"{PREPARED}/sub-{{subject}}"),
+        directory(PREPARED_SUBJECT),
     log:
         RESULTS / "logs/prepare/{scans}/{subject}.log",
     benchmark:
