@@ -19,11 +19,20 @@ include: "rules/scans.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
+include: "rules/tune.smk"
 include: "rules/reconstruct.smk"
 include: "rules/acquire.smk"
 include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+
+
+onstart:
+    # Here and not above, so that a dry run shows its plan whatever the disk.
+    try:
+        check_disk(CONFIG)
+    except InputError as error:
+        refuse(error)
 
 
 rule all:
@@ -32,3 +41,4 @@ rule all:
         # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
         all_shard_files(),
         rules.report.output,
+        rules.method_table.output,

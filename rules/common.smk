@@ -4,9 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+from qsmbench.benchmark.disk import check_disk, disk_plan
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
-from qsmbench.data.layout import METADATA_FILES, shard_files
+from qsmbench.data.layout import METADATA_FILES, shard_files, source_files
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
@@ -32,6 +33,9 @@ except InputError as error:
     refuse(error)
 
 RESULTS = CONFIG.results
+if workflow.is_main_process:
+    print(f"qsmbench: {disk_plan(CONFIG)}", file=sys.stderr)
+N_HEADS = len(CONFIG.source.heads) if CONFIG.source.kind == "mixture" else 1
 TEST_SETS = [name for name, spec in CONFIG.synthetic.items() if spec.role == "test"]
 
 
@@ -40,6 +44,7 @@ wildcard_constraints:
     network="[A-Za-z0-9-]+",
     run="[A-Za-z0-9-]+",
     shard=r"\d+",
+    point=r"\d+",
 
 
 def shards(name):
@@ -64,8 +69,13 @@ STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
 METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
 SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
 HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
+INSPECTION = [
+    f"{RESULTS}/inspect/{{set}}/{name}"
+    for name in ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
+]
 WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
 RECORD = f"{RESULTS}/networks/{{network}}.csv"
+TUNED = f"{RESULTS}/tuning/{{run}}.json"
 MAPS = f"{RESULTS}/reconstructions/{{set}}/{{run}}.zarr"
 
 
@@ -94,6 +104,26 @@ def training_set(wildcards):
 def run_weights(wildcards):
     network = CONFIG.methods[wildcards.run].network
     return [] if network is None else expand(WEIGHTS, network=network)
+
+
+def tuning_points(name):
+    return CONFIG.methods[name].tuning.points
+
+
+def run_tuning(wildcards):
+    """What a run's parameters were chosen to be, where they are chosen."""
+    tuned = CONFIG.methods[wildcards.run].tuning is not None
+    return expand(TUNED, run=wildcards.run) if tuned else []
+
+
+def point_arguments(wildcards):
+    run = CONFIG.methods[wildcards.run]
+    options = run.options | tuning_points(wildcards.run)[int(wildcards.point)]
+    return [
+        run.method or wildcards.run,
+        "--options",
+        json.dumps(options, sort_keys=True),
+    ]
 
 
 def run_arguments(wildcards):

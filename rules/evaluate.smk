@@ -1,4 +1,28 @@
 # Step 5: scores, one tidy table.
+rule make_labels:
+    input:
+        rules.source.output,
+    output:
+        labels=directory(RESULTS / "synthetic/{set}.labels.zarr"),
+        names=RESULTS / "synthetic/{set}.labels.json",
+    log:
+        RESULTS / "logs/make_labels/{set}.log",
+    benchmark:
+        RESULTS / "benchmarks/make_labels/{set}.tsv"
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=240,
+    params:
+        spec=set_spec,
+        seed=CONFIG.seed,
+        source_dir=RESULTS / "source",
+    shell:
+        "qsmbench make-labels --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
+        " --seed {params.seed} --out {output.labels:q} --names {output.names:q} > {log:q} 2>&1"
+
+
 rule evaluate:
     input:
         set=lambda wildcards: set_files(wildcards.set),
@@ -7,6 +31,8 @@ rule evaluate:
         ),
         chi=MAPS,
         status=rules.reconstruct.output.status,
+        labels=rules.make_labels.output.labels,
+        label_names=rules.make_labels.output.names,
     output:
         RESULTS / "scores/{set}/{run}.parquet",
     log:
@@ -24,7 +50,7 @@ rule evaluate:
     shell:
         "qsmbench evaluate --set {wildcards.set} --run {wildcards.run} --store {params.store:q}"
         " --reconstruction {input.chi:q} --status {input.status:q} --hashes {input.hashes:q}"
-        " --metrics {params.metrics:q} --out {output:q} > {log:q} 2>&1"
+        " --labels {input.labels:q} --label-names {input.label_names:q} --metrics {params.metrics:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule collect_scores:

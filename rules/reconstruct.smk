@@ -5,6 +5,7 @@ rule reconstruct:
     input:
         set=lambda wildcards: set_files(wildcards.set),
         weights=run_weights,
+        tuned=run_tuning,
     output:
         chi=directory(MAPS),
         status=MAPS.replace(".zarr", ".json"),
@@ -23,7 +24,10 @@ rule reconstruct:
         weights=lambda wildcards, input: (
             ["--weights", *input.weights] if input.weights else []
         ),
+        tuned=lambda wildcards, input: (
+            ["--tuned", *input.tuned] if input.tuned else []
+        ),
         store=store_of,
     shell:
-        "qsmbench reconstruct-set {params.arguments:q} {params.weights:q} --store {params.store:q}"
+        "qsmbench reconstruct-set {params.arguments:q} {params.tuned:q} {params.weights:q} --store {params.store:q}"
         " --out {output.chi:q} --status {output.status:q} --timings {output.timings:q} > {log:q} 2>&1"

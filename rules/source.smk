@@ -1,10 +1,7 @@
 # Step 1: the head that everything is made from.
 rule source:
     output:
-        [
-            RESULTS / "source" / name
-            for name in ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz", "source.json")
-        ],
+        [RESULTS / "source" / name for name in source_files(N_HEADS)],
     log:
         RESULTS / "logs/source.log",
     benchmark:

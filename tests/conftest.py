@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -64,3 +65,23 @@ def small_scan(oblique_grid: Grid, small_chi: np.ndarray) -> Scan:
         b0=3.0,
         echo_times=(0.005, 0.010, 0.015),
     )
+
+
+@pytest.fixture(scope="session")
+def head(shared_data: Path):
+    """Return a function (noise in ppm, coarse) -> scan of the 2016 COSMOS head and its chi, 160^3 or, coarse, 80^3."""
+    folder = shared_data / "challenge2016"
+    image = nib.load(folder / "chi_cosmos.nii.gz")
+    mask = nib.load(folder / "mask.nii.gz").get_fdata() > 0
+    chi = np.where(mask, image.get_fdata(dtype=np.float32), 0)
+
+    def make(noise: float, coarse: bool = False) -> tuple[Scan, torch.Tensor]:
+        step = 2 if coarse else 1
+        inside, truth = mask[::step, ::step, ::step], torch.from_numpy(chi[::step, ::step, ::step].copy())
+        affine = image.affine @ np.diag([step, step, step, 1])
+        grid = Grid.from_affine(inside.shape, affine)
+        field = forward_field(truth, grid, padding=2)
+        field += noise * torch.from_numpy(np.random.default_rng(0).standard_normal(grid.shape, dtype=np.float32))
+        return Scan(field, inside, grid, field_noise=np.full(grid.shape, noise, np.float32)), truth
+
+    return make

@@ -18,7 +18,7 @@ ALLOWED = {
     "core": set(),
     "physics": {"core"},
     "data": {"core"},
-    "metrics": {"core"},
+    "metrics": {"core", "physics"},
     "provenance": {"core", "data"},
     "simulation": {"core", "physics"},
     "preparation": {"core", "physics", "data", "provenance"},

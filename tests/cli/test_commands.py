@@ -73,6 +73,36 @@ def test_forward_reconstruct_and_score_work_together(files, capsys, tmp_path):
     assert (image.get_fdata()[~mask] == 0).all()
 
 
+def test_three_orientations_beat_one(files, capsys, tmp_path):
+    directions = [("0", "0", "1"), ("0", "0.866", "0.5"), ("0", "0.866", "-0.5")]
+    fields = [str(tmp_path / f"field{i}.nii.gz") for i in range(3)]
+    # Without what lies outside the mask, whose field no local chi explains.
+    image, mask = nib.load(files["chi"]), nib.load(files["mask"]).get_fdata() > 0
+    inside = str(tmp_path / "inside.nii.gz")
+    nib.save(nib.Nifti1Image(np.where(mask, image.get_fdata(), 0).astype(np.float32), image.affine), inside)
+    for field, b0_dir in zip(fields, directions, strict=True):
+        assert main(["forward", "--chi", inside, "--out", field, "--b0-dir", *b0_dir]) == 0
+    out = str(tmp_path / "cosmos.nii.gz")
+    arguments = ["cosmos", "--local-field", *fields, "--mask", files["mask"], "--out", out]
+    arguments += [a for b0_dir in directions for a in ("--b0-dir", *b0_dir)]
+    assert main(arguments) == 0
+    assert "condition number 2.03, 3 orientations" in capsys.readouterr().out
+    made = json.loads((tmp_path / "cosmos.json").read_text())
+    assert made["condition_number"] == pytest.approx(2.031, abs=1e-2)
+    assert made["courses"][0]["values"]
+    assert main(["score", "--estimate", out, "--reference", files["chi"], "--mask", files["mask"]]) == 0
+    assert json.loads(capsys.readouterr().out)["rmse"] < 5
+    assert "--b0-dir is given for 2 orientations" in refused(capsys, main(arguments[:-4]))
+
+
+def test_the_course_of_an_iterative_method_is_written_beside_its_map(files):
+    assert reconstruct(files, "tv", "--option", "max_iterations=3") == 0
+    beside = json.loads(Path(files["out"]).with_name(Path(files["out"]).name.split(".")[0] + ".json").read_text())
+    (course,) = beside["courses"]
+    assert (course["name"], course["converged"], len(course["values"])) == ("TV", False, 3)
+    assert beside["parameters"]["max_iterations"] == 3
+
+
 def test_a_map_scores_perfectly_against_itself(files, capsys):
     main(["score", "--estimate", files["chi"], "--reference", files["chi"], "--mask", files["mask"]])
     scores = json.loads(capsys.readouterr().out)

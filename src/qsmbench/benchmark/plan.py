@@ -9,6 +9,7 @@ from qsmbench.benchmark.evaluation import config_hash
 from qsmbench.config.model import Config
 from qsmbench.core.errors import InputError
 from qsmbench.methods.registry import build, find, nearest
+from qsmbench.metrics.case_registry import ALL_METRICS, CaseMetric, definition
 from qsmbench.metrics.registry import METRICS
 from qsmbench.provenance.version import code_version
 
@@ -26,15 +27,40 @@ def check_against_registries(config: Config, name: str) -> None:
             if entry.needs_weights and run.network is None:
                 raise InputError(f"{entry.name} is a trained network: say which with 'network'")
             # Building checks the options; the weights are only read when the method runs.
-            build(entry.name, run.options, Path(run.network) if run.network else None)
+            weights = Path(run.network) if run.network else None
+            build(entry.name, run.options, weights)
+            if run.tuning is not None:
+                if run.tuning.metric not in METRICS:
+                    raise InputError(f"tuning.metric: unknown metric '{run.tuning.metric}'")
+                for point in run.tuning.points:
+                    build(entry.name, run.options | point, weights)
         except InputError as error:
             complaints.append(f"{name}: methods.{key}: {error}")
     for metric in config.evaluation.metrics:
-        if metric not in METRICS:
-            known = ", ".join(METRICS)
+        if metric not in ALL_METRICS:
+            known = ", ".join(ALL_METRICS)
             complaints.append(
-                f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, METRICS)}; known: {known}"
+                f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, ALL_METRICS)}; known: {known}"
             )
+    sets = {name for name, spec in config.synthetic.items() if spec.role == "test"}
+    sets |= {name for name, spec in config.acquisitions.items() if spec.kind == "simulated"}
+    # Files of the sets and of the whole run have these names.
+    taken = {*sets, *(f"{name}-regions" for name in sets), "all", "comparisons"}
+    for key, table in config.report.tables.items():
+        if key in taken:
+            complaints.append(f"{name}: report.tables.{key}: that file is another table's; choose another name")
+        for kind, names, known_names in (
+            ("sets", table.sets, sets),
+            ("methods", table.methods, set(config.methods)),
+            ("metrics", table.metrics, set(ALL_METRICS)),
+        ):
+            complaints += [
+                f"{name}: report.tables.{key}.{kind}: unknown '{word}'{nearest(word, sorted(known_names))}"
+                for word in names
+                if word not in known_names
+            ]
+    if config.report.baseline is not None and config.report.baseline not in config.methods:
+        complaints.append(f"{name}: report.baseline: no method is named '{config.report.baseline}'")
     if complaints:
         raise InputError("\n".join(complaints))
 
@@ -46,6 +72,8 @@ def display(config: Config) -> dict[str, Any]:
         entry = find(run.method or key)
         options = entry.options | run.options
         label = run.label or entry.label
+        if run.tuning is not None and not run.label:
+            label = f"{entry.label} (tuned)"
         methods[key] = {"label": label, "doi": entry.doi, "method": entry.name, "options": options}
     sets = {
         name: {"label": spec.label or name, "description": f"{spec.n_samples} synthetic samples"}
@@ -58,10 +86,17 @@ def display(config: Config) -> dict[str, Any]:
         else:
             text = "scans without a known truth, prepared from their echoes: maps, and no scores"
         sets[name] = {"label": scans.label or name, "description": text}
-    names = list(config.evaluation.metrics) or list(METRICS)
+    names = list(config.evaluation.metrics) or list(ALL_METRICS)
     metrics = {
-        name: {"label": m.label, "unit": m.unit, "better": m.better, "doi": m.doi}
-        for name, m in METRICS.items()
+        name: {
+            "label": m.label,
+            "unit": m.unit,
+            "better": m.better,
+            "doi": m.doi,
+            "definition": definition(m),
+            "ranked": m.ranked if isinstance(m, CaseMetric) else name != "coverage",
+        }
+        for name, m in ALL_METRICS.items()
         if name in names or name == "coverage"
     }
     resolved = config.model_dump(mode="json")
@@ -73,4 +108,18 @@ def display(config: Config) -> dict[str, Any]:
         "config": resolved,
         "provenance": {"code_version": code_version(), "config_hash": config_hash(resolved)},
         "n_samples_shown": config.report.subjects_shown,
+        "viewer_megabytes": config.report.viewer_megabytes,
+        "baseline": config.report.baseline,
+        "tables": {name: table.model_dump(mode="json") for name, table in config.report.tables.items()},
+        "trained_range": trained_range(config),
     }
+
+
+def trained_range(config: Config) -> dict[str, dict[str, list[float]]]:
+    """Return, by method, the least and the greatest voxel size (mm) that its network was trained on."""
+    ranges = {}
+    for key, run in config.methods.items():
+        if run.network is not None:
+            voxel_size = config.synthetic[config.networks[run.network].train_set].recipe.voxel_size
+            ranges[key] = {"min": list(voxel_size.min), "max": list(voxel_size.max)}
+    return ranges

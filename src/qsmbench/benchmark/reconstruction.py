@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import resource
+import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import zarr
 from tqdm import tqdm
 from zarr.codecs import BloscCodec
@@ -18,10 +22,12 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
+from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
 
-# What numerical code raises on data it cannot handle; anything else is a bug and ends the job.
-FAILURES = (RuntimeError, InputError, ArithmeticError, MemoryError)
+# What numerical code raises on data it cannot handle, that of third parties included; anything else is a mistake in
+# this package and ends the job.
+FAILURES = (RuntimeError, InputError, ArithmeticError, MemoryError, ValueError, LookupError)
 
 
 def reconstruct_set(
@@ -43,8 +49,10 @@ def reconstruct_set(
         options: parameters that differ from the defaults.
         weights: of a network, or None.
         out: Zarr store to write: chi (sample, x, y, z), float32, ppm; NaN where the method failed.
-        status: JSON to write: what ran, and per sample whether it worked and the hash of the result.
-        timings: CSV to write: seconds per sample.
+        status: JSON to write: what ran, and per sample whether it worked, the hash of the result and the course of
+            the iterations.
+        timings: CSV to write: seconds per sample, and the most memory so far in MB: of the whole process on a CPU, of
+            torch's tensors on a GPU.
         device: of torch.
     """
     stored = StoredSet(store)
@@ -67,21 +75,33 @@ def reconstruct_set(
     rows: list[dict[str, Any]] = []
     clock = io.StringIO()
     writer = csv.writer(clock, lineterminator="\n")
-    writer.writerow(("sample", "seconds"))
+    writer.writerow(("sample", "seconds", "peak_mb"))
     for index in tqdm(range(len(stored)), unit="subject", desc=method, disable=None):
         scan = stored.scan(index).to(device)
         started = time.perf_counter()
         try:
-            chi = reconstruct(scan).cpu().numpy()
+            found = reconstruct.reconstruct(scan)
+            chi = found.chi.cpu().numpy()
         except FAILURES as error:
-            message = " ".join(str(error).split()) or type(error).__name__
-            rows.append({"sample": index, "status": "failed", "message": message, "sha256": ""})
+            text = " ".join(str(error).split()) or "no message"
+            ours = isinstance(error, InputError | ReconstructionError)
+            message = text if ours else f"{type(error).__name__}: {text}"
+            rows.append({"sample": index, "status": "failed", "message": message, "sha256": "", "courses": []})
             tqdm.write(f"sample {index}: {method} failed: {message}")
             continue
-        writer.writerow((index, f"{time.perf_counter() - started:.4f}"))
+        writer.writerow((index, f"{time.perf_counter() - started:.4f}", f"{peak_memory(device):.0f}"))
         volumes[index] = chi
         digest = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
-        rows.append({"sample": index, "status": "ok", "message": "", "sha256": digest})
+        courses = [asdict(course) for course in found.courses]
+        rows.append({"sample": index, "status": "ok", "message": "", "sha256": digest, "courses": courses})
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, clock.getvalue())
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})
+
+
+def peak_memory(device: str = "cpu") -> float:
+    """Return the most memory in MB that this process has held so far, or its tensors on a GPU."""
+    if device.startswith("cuda"):
+        return float(torch.cuda.max_memory_allocated()) / 1e6
+    # Kilobytes everywhere but on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1e-6 if sys.platform == "darwin" else 1.024e-3)

@@ -1,6 +1,10 @@
-"""Step 1: bring the head that everything is made from into one folder of NIfTI files.
+"""Step 1: bring the heads that everything is made from into one folder.
 
-chi.nii.gz (ppm)   mask.nii.gz   labels.nii.gz (0 where the source has no labels)   source.json (origin, B0, hashes)
+<n>/chi.nii.gz (ppm)   <n>/mask.nii.gz   <n>/labels.nii.gz (0 where there are no labels)   for head n = 0, 1, ...
+source.json            of each head: weight, origin, B0, hashes
+
+Axes run to the patient's right, front and top as nearly as they can without interpolation, so that the recipe's z is
+the same for all heads, and figures know left from right.
 """
 
 from __future__ import annotations
@@ -10,43 +14,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
 
-from qsmbench.config.model import ChallengeSource, NiftiSource, PhantomSource
+from qsmbench.config.model import ChallengeSource, MixtureSource, NiftiSource, PhantomSource
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Triple
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.challenge2016 import challenge2016
 from qsmbench.data.download import sha256_of
+from qsmbench.data.layout import HEAD_FILES
 from qsmbench.data.nifti import read_mask, read_volume, write_volume
 from qsmbench.simulation.phantom import LABELS, head_phantom
-from qsmbench.simulation.source import Source
+from qsmbench.simulation.source import Heads, Source
 
-FILES = ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz", "source.json")
+# The challenge's headers are diagonal and say nothing. Its maps show the straight sinus at high y and the vertex at
+# high z; x runs to the left if the array is not mirrored, as DICOM's are not.
+_CHALLENGE_AXES = "LPS"
 
 
-def make_source(spec: PhantomSource | ChallengeSource | NiftiSource, out_dir: Path) -> None:
+def make_source(spec: PhantomSource | ChallengeSource | NiftiSource | MixtureSource, out_dir: Path) -> None:
     """Write the source's folder.
 
     Raises:
         InputError: a file is missing or unusable, or the download failed.
     """
+    heads = [(h.weight, h.head) for h in spec.heads] if isinstance(spec, MixtureSource) else [(1.0, spec)]
+    about = []
+    for number, (weight, head) in enumerate(heads):
+        source, origin = _read(head)
+        about.append({"weight": weight, "origin": origin} | _write(source, out_dir / str(number)))
+    write_json_atomic(out_dir / "source.json", {"heads": about})
+
+
+def _read(spec: PhantomSource | ChallengeSource | NiftiSource) -> tuple[Source, dict[str, Any]]:
     if isinstance(spec, PhantomSource):
         phantom = head_phantom(spec.seed)
         grid = Grid.from_affine(phantom.chi.shape, phantom.affine)
         names = {str(number): name for number, name in LABELS.items()}
         origin: dict[str, Any] = {"kind": spec.kind, "seed": spec.seed, "labels": names}
-        _write(Source(phantom.chi, phantom.mask, grid, phantom.labels), origin, out_dir)
-        return
+        return upright(Source(phantom.chi, phantom.mask, grid, phantom.labels)), origin
     mask_path: Path | None
     b0_dir: Triple | None
+    axes: str | None
     if isinstance(spec, ChallengeSource):
         files = challenge2016(spec.cache, archive=spec.archive)
-        chi_path, mask_path, b0_dir = files.chi_cosmos, files.mask, files.b0_dir
+        chi_path, mask_path, b0_dir, axes = files.chi_cosmos, files.mask, files.b0_dir, _CHALLENGE_AXES
         origin = {"kind": spec.kind, "doi": "10.1002/mrm.26830"}
     else:
-        chi_path, mask_path, b0_dir = spec.chi, spec.mask, spec.b0_dir
+        chi_path, mask_path, b0_dir, axes = spec.chi, spec.mask, spec.b0_dir, spec.axes
         origin = {"kind": spec.kind, "file": chi_path.name}
     volume = read_volume(chi_path)
     mask = _filled(volume.data != 0) if mask_path is None else read_mask(mask_path, like=volume)
@@ -55,22 +72,47 @@ def make_source(spec: PhantomSource | ChallengeSource | NiftiSource, out_dir: Pa
     if not chi.any():
         raise InputError(f"{chi_path} is zero everywhere inside its mask; give a susceptibility map in ppm")
     grid = Grid.from_affine(volume.data.shape, volume.affine, b0_dir)
-    _write(Source(chi, mask, grid, None), origin, out_dir)
+    return upright(Source(chi, mask, grid), axes), origin
 
 
-def _write(source: Source, origin: dict[str, Any], out_dir: Path) -> None:
+def upright(source: Source, axes: str | None = None) -> Source:
+    """Turn a head by whole right angles so that x, y, z run to the patient's right, front and top (RAS).
+
+    ``axes`` says to which side each axis runs where the affine does not know; the affine is then replaced.
+    """
+    matrix = source.grid.matrix
+    if axes is not None:
+        turn: Any = axcodes2ornt(axes)  # type: ignore[no-untyped-call]
+        matrix = np.zeros((4, 4))
+        for axis, (world, sign) in enumerate(turn):
+            matrix[int(world), axis] = sign * source.grid.voxel_size[axis]
+        matrix[3, 3] = 1.0
+    turn = io_orientation(matrix)  # type: ignore[no-untyped-call]
+
+    def turned(volume: Any) -> Any:
+        return np.ascontiguousarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]
+
+    b0_dir = np.zeros(3)
+    for axis, (world, sign) in enumerate(turn):
+        b0_dir[int(world)] = sign * source.grid.b0_dir[axis]
+    affine = matrix @ inv_ornt_aff(turn, source.grid.shape)  # type: ignore[no-untyped-call]
+    chi = turned(source.chi)
+    grid = Grid.from_affine(chi.shape, affine, (b0_dir + 0.0).tolist())
+    return Source(chi, turned(source.mask), grid, None if source.labels is None else turned(source.labels))
+
+
+def _write(source: Source, folder: Path) -> dict[str, Any]:
     labels = np.zeros(source.grid.shape, np.int16) if source.labels is None else source.labels
     affine = source.grid.matrix
-    write_volume(out_dir / "chi.nii.gz", source.chi, affine, "susceptibility, ppm")
-    write_volume(out_dir / "mask.nii.gz", source.mask.astype(np.uint8), affine, "brain mask")
-    write_volume(out_dir / "labels.nii.gz", labels, affine, "tissue labels")
-    hashes = {name: sha256_of(out_dir / name) for name in FILES if name.endswith(".nii.gz")}
+    write_volume(folder / "chi.nii.gz", source.chi, affine, "susceptibility, ppm")
+    write_volume(folder / "mask.nii.gz", source.mask.astype(np.uint8), affine, "brain mask")
+    write_volume(folder / "labels.nii.gz", labels, affine, "tissue labels")
     inside = source.chi[source.mask]
-    statistics = {"mean": float(inside.mean()), "sd": float(inside.std()), "n_voxels": int(inside.size)}
-    write_json_atomic(
-        out_dir / "source.json",
-        {"origin": origin, "b0_dir": source.grid.b0_dir, "files": hashes, "chi_ppm": statistics},
-    )
+    return {
+        "b0_dir": source.grid.b0_dir,
+        "files": {name: sha256_of(folder / name) for name in HEAD_FILES},
+        "chi_ppm": {"mean": float(inside.mean()), "sd": float(inside.std()), "n_voxels": int(inside.size)},
+    }
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -78,11 +120,30 @@ def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(binary_fill_holes(mask), bool)
 
 
-def load_source(folder: Path) -> Source:
+def read_about(folder: Path) -> list[dict[str, Any]]:
+    """What :func:`make_source` wrote about each head.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    path = folder / "source.json"
+    try:
+        heads: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["heads"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not describe a source ({error}); make it with 'qsmbench source'") from error
+    return heads
+
+
+def load_heads(folder: Path) -> Heads:
     """Read a folder that :func:`make_source` wrote."""
+    about = read_about(folder)
+    sources = tuple(_load(folder / str(number), head["b0_dir"]) for number, head in enumerate(about))
+    return Heads(sources, tuple(head["weight"] for head in about))
+
+
+def _load(folder: Path, b0_dir: Triple) -> Source:
     volume = read_volume(folder / "chi.nii.gz")
     mask = read_mask(folder / "mask.nii.gz", like=volume)
-    about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
     labels = read_volume(folder / "labels.nii.gz", like=volume).data.astype(np.int16)
-    grid = Grid.from_affine(volume.data.shape, volume.affine, about["b0_dir"])
+    grid = Grid.from_affine(volume.data.shape, volume.affine, b0_dir)
     return Source(volume.data, mask, grid, labels if labels.any() else None)

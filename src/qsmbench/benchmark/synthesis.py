@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
-from qsmbench.benchmark.source import load_source
+from qsmbench.benchmark.evaluation import config_hash
+from qsmbench.benchmark.source import load_heads, read_about
 from qsmbench.config.model import SyntheticSet
+from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import generator_for
 from qsmbench.data import store
 from qsmbench.data.atomic import write_json_atomic
+from qsmbench.data.disk import check_space, set_bytes
 from qsmbench.data.download import sha256_of
 from qsmbench.data.layout import shard_files
-from qsmbench.simulation.sample import make_sample
+from qsmbench.simulation.recipe import Recipe
+from qsmbench.simulation.sample import Sample, make_sample
+from qsmbench.simulation.source import Heads
 
 
-def create_set(path: Path, name: str, spec: SyntheticSet, seed: int) -> None:
-    """Write a set's metadata: dimensions, units, recipe."""
+def create_set(path: Path, name: str, spec: SyntheticSet, seed: int, source_dir: Path) -> None:
+    """Write a set's metadata: dimensions, units, recipe, and the hash of all that its samples are a function of."""
+    heads = read_about(source_dir)
     attributes = {
         "title": f"qsmbench synthetic set {name}",
         "name": name,
         "seed": seed,
+        "device": spec.device,
         "recipe": spec.recipe.model_dump(mode="json"),
+        "heads": heads,
+        "recipe_hash": recipe_hash(name, spec, seed, heads),
+        # make_source has turned every head.
+        "axis_codes": "RAS",
     }
     store.create_store(path, spec.recipe.shape, spec.n_samples, spec.samples_per_shard, attributes)
+
+
+def recipe_hash(name: str, spec: SyntheticSet, seed: int, heads: list[dict[str, Any]]) -> str:
+    """SHA-256 of everything that a set's samples depend on but the code: equal hashes, equal samples."""
+    drawn_from = [{"weight": head["weight"], "b0_dir": list(head["b0_dir"]), "files": head["files"]} for head in heads]
+    recipe = spec.recipe.model_dump(mode="json")
+    return config_hash({"name": name, "seed": seed, "device": spec.device, "recipe": recipe, "heads": drawn_from})
+
+
+def sample_of(
+    heads: Heads, recipe: Recipe, *, seed: int, name: str, number: int, device: torch.device | None = None
+) -> Sample:
+    """Sample ``number`` of the set ``name``; its parameters tell the head too."""
+    # A generator of its own: a mixture of one head gives the samples of that head alone.
+    head = heads.choose(generator_for(seed, f"synthetic/{name}/head", number))
+    sample = make_sample(heads.sources[head], recipe, generator_for(seed, f"synthetic/{name}", number), device)
+    return replace(sample, parameters={"head": head} | sample.parameters)
 
 
 def make_shard(
@@ -42,15 +72,23 @@ def make_shard(
         shard: its number.
         seed: root seed of the run.
         hashes: JSON to write: per sample the drawn parameters and the SHA-256 of each variable, per file its SHA-256.
+
+    Raises:
+        InputError: metadata of another recipe; too little disk; no CUDA where it is asked for; a value too large.
     """
-    source = load_source(source_dir)
+    expected = recipe_hash(name, spec, seed, read_about(source_dir))
+    if store.attributes(store_path).get("recipe_hash") != expected:
+        raise InputError(f"{store_path} was made for another recipe, seed or source; make its metadata with create-set")
     first = shard * spec.samples_per_shard
     numbers = range(first, min(first + spec.samples_per_shard, spec.n_samples))
+    need = set_bytes(spec.recipe.shape, len(numbers), noisy=spec.recipe.noise.enabled)
+    check_space(store_path, need, f"shard {shard} of {name}")
+    heads, device = load_heads(source_dir), _device(spec)
     drawn: list[dict[str, Any]] = []
 
     def samples() -> Iterator[store.Sample]:
         for number in tqdm(numbers, unit="sample", disable=None):
-            sample = make_sample(source, spec.recipe, generator_for(seed, f"synthetic/{name}", number))
+            sample = sample_of(heads, spec.recipe, seed=seed, name=name, number=number, device=device)
             drawn.append(sample.parameters)
             yield store.Sample(sample.chi, sample.local_field, sample.mask, sample.voxel_size, sample.b0_dir)
 
@@ -61,3 +99,11 @@ def make_shard(
     ]
     files = {file: sha256_of(store_path / file) for file in shard_files(shard)}
     write_json_atomic(hashes, {"set": name, "shard": shard, "seed": seed, "samples": rows, "files": files})
+
+
+def _device(spec: SyntheticSet) -> torch.device | None:
+    if spec.device == "cpu":
+        return None
+    if not torch.cuda.is_available():
+        raise InputError("device: cuda, but torch finds no CUDA device here; set device: cpu")
+    return torch.device("cuda")

@@ -13,9 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="of the set")
     parser.add_argument("--spec", required=True, help="the set's section of the configuration, JSON")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--source-dir", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True, help="Zarr folder to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the metadata."""
-    create_set(arguments.store, arguments.name, parse_spec(SyntheticSet, arguments.spec), arguments.seed)
+    spec = parse_spec(SyntheticSet, arguments.spec)
+    create_set(arguments.store, arguments.name, spec, arguments.seed, arguments.source_dir)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from qsmbench.benchmark.evaluation import evaluate_set
-from qsmbench.metrics.registry import METRICS
+from qsmbench.metrics.case_registry import ALL_METRICS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--status", type=Path, required=True, help="JSON that came with them")
     parser.add_argument("--hashes", type=Path, nargs="+", required=True, help="JSON files of the set's shards")
     parser.add_argument("--metrics", nargs="*", default=[], help="names (default: all)")
+    parser.add_argument("--labels", type=Path, help="Zarr folder of the set's tissue labels")
+    parser.add_argument("--label-names", type=Path, help="JSON: what each label means")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
@@ -28,6 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
         reconstruction=arguments.reconstruction,
         status=arguments.status,
         hashes=arguments.hashes,
-        metrics=arguments.metrics or list(METRICS),
+        metrics=arguments.metrics or list(ALL_METRICS),
         out=arguments.out,
+        labels=arguments.labels,
+        label_names=arguments.label_names,
     )

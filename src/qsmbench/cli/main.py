@@ -16,13 +16,19 @@ COMMANDS = (
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
     ("prepare", "qsmbench.cli.prepare", "from a scanner's phase to the local field: a BIDS dataset or loose files"),
+    ("cosmos", "qsmbench.cli.cosmos", "compute chi from several orientations to B0 (NIfTI in and out, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
+    ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
+    ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
     ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
+    ("make-labels", "qsmbench.cli.make_labels", "workflow: label the tissues of a test set"),
     ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
+    ("tune-point", "qsmbench.cli.tune_point", "workflow: score one choice of parameters on a tuning set"),
+    ("choose", "qsmbench.cli.choose", "workflow: take the best of a method's choices of parameters"),
     ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
     ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
     (
@@ -32,7 +38,7 @@ COMMANDS = (
     ),
     ("evaluate-subjects", "qsmbench.cli.evaluate_subjects", "workflow: score maps or fields of a simulated set"),
     ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
-    ("report", "qsmbench.cli.report", "workflow: tables, figures and the page"),
+    ("method-table", "qsmbench.cli.method_table", "workflow: errors and costs of every method in one table"),
 )
 
 

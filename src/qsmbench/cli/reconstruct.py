@@ -1,6 +1,8 @@
-"""`qsmbench reconstruct METHOD`: chi from a local field."""
+"""`qsmbench reconstruct METHOD`: chi from a local field, and beside it what made it and how the iterations went."""
 
 import argparse
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -9,9 +11,11 @@ from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_com
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
+from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.nifti import read_mask, read_volume, write_volume
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
+from qsmbench.provenance.version import code_version
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +61,31 @@ def run(arguments: argparse.Namespace) -> None:
         echo_times=tuple(arguments.echo_times),
     )
     try:
-        chi = method(scan.to(device))
+        started = time.perf_counter()
+        found = method.reconstruct(scan.to(device))
+        seconds = time.perf_counter() - started
     except ReconstructionError as error:
         raise InputError(f"{arguments.local_field}: {error}") from error
-    write_volume(arguments.out, chi.cpu().numpy(), volume.affine, f"chi, ppm, {arguments.method}")
+    write_volume(arguments.out, found.chi.cpu().numpy(), volume.affine, f"chi, ppm, {arguments.method}")
+    write_json_atomic(
+        sidecar(arguments.out),
+        {
+            "method": arguments.method,
+            "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
+            "local_field": arguments.local_field.name,
+            "b0_dir": list(grid.b0_dir),
+            "voxel_size": list(grid.voxel_size),
+            "seconds": round(seconds, 3),
+            "courses": [asdict(course) for course in found.courses],
+            "code_version": code_version(),
+        },
+    )
+
+
+def sidecar(volume: Path) -> Path:
+    """The JSON beside a NIfTI file, named as BIDS names it.
+
+    >>> sidecar(Path("sub-1_Chimap.nii.gz")).name
+    'sub-1_Chimap.json'
+    """
+    return volume.with_name(volume.name.removesuffix(".gz").removesuffix(".nii") + ".json")

@@ -1,6 +1,7 @@
 """`qsmbench reconstruct-set`: step 3 of the workflow."""
 
 import argparse
+import json
 from pathlib import Path
 
 from qsmbench.benchmark.reconstruction import reconstruct_set
@@ -12,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("--store", type=Path, required=True, help="Zarr folder of the set")
     parser.add_argument("--options", default="{}", help="the method's options, JSON")
+    parser.add_argument("--tuned", type=Path, help="JSON of 'qsmbench choose', whose options go over --options")
     parser.add_argument("--weights", type=Path, help="weights of a network")
     parser.add_argument("--out", type=Path, required=True, help="Zarr folder to write")
     parser.add_argument("--status", type=Path, required=True, help="JSON to write: what worked and what failed")
@@ -22,10 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Reconstruct every sample."""
     device = set_up_compute(arguments)
+    options = parse_json(arguments.options, "--options")
+    if arguments.tuned is not None:
+        options |= json.loads(arguments.tuned.read_text(encoding="utf-8"))["options"]
     reconstruct_set(
         store=arguments.store,
         method=arguments.method,
-        options=parse_json(arguments.options, "--options"),
+        options=options,
         weights=arguments.weights,
         out=arguments.out,
         status=arguments.status,

@@ -61,7 +61,7 @@ def _explain(error: Any) -> str:
     return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
 
 
-_TAGS = ("phantom", "challenge2016", "nifti", "simulated", "bids", "resharp", "vsharp", "pdf")
+_TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", "resharp", "vsharp", "pdf")
 
 
 def _known_keys(loc: Sequence[str | int]) -> list[str]:
@@ -79,7 +79,7 @@ def _inside(annotation: Any, part: str | int) -> Any:
     """Step from a union to the member with tag ``part``, or from a dict or list to its values."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    members = get_args(annotation)
+    members = [m for m in get_args(annotation) if m is not Ellipsis]
     for member in members:
         kind = getattr(member, "model_fields", {}).get("kind")
         if kind is not None and part in get_args(kind.annotation):

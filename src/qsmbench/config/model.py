@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.simulation.acquisition.protocol import CaseName
@@ -17,6 +18,18 @@ from qsmbench.simulation.recipe import Recipe
 # Names become folders, Zarr paths, table rows and Snakemake wildcards.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+_SIDES = ("LR", "PA", "IS")
+
+
+def _orientation(axes: str) -> str:
+    if sorted(next((i for i, pair in enumerate(_SIDES) if side in pair), -1) for side in axes) != [0, 1, 2]:
+        raise ValueError(f"axes are three letters, one each of L or R, P or A, I or S (such as LPS), not '{axes}'")
+    return axes
+
+
+Axes = Annotated[str, AfterValidator(_orientation)]
 
 
 class Section(BaseModel):
@@ -51,20 +64,45 @@ class NiftiSource(Section):
     b0_dir: tuple[float, float, float] | None = Field(
         None, description="direction of B0 in voxel axes; by default the scanner's z axis through the affine"
     )
+    axes: Axes | None = Field(
+        None,
+        description="side of the patient that each voxel axis runs to (such as LPS), where the file's affine is wrong",
+    )
 
 
-Source = Annotated[PhantomSource | ChallengeSource | NiftiSource, Field(discriminator="kind")]
+OneHead = PhantomSource | ChallengeSource | NiftiSource
+
+
+class MixedHead(Section):
+    """One head of a mixture."""
+
+    weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the other heads")
+    head: OneHead = Field(discriminator="kind", description="where it comes from")
+
+
+class MixtureSource(Section):
+    """Several heads; each sample is made from one of them, drawn by weight."""
+
+    kind: Literal["mixture"] = Field(description="mix several heads")
+    heads: tuple[MixedHead, ...] = Field(min_length=1, description="the heads")
+
+
+Source = Annotated[OneHead | MixtureSource, Field(discriminator="kind")]
 
 
 class SyntheticSet(Section):
     """A set of synthetic samples in one Zarr store."""
 
     label: str = Field("", description="heading in the report; by default the set's name")
-    role: Literal["train", "test"] = Field(
-        description="train sets feed networks, test sets are reconstructed and scored"
+    role: Literal["train", "tune", "test"] = Field(
+        description="train sets feed networks, tune sets choose parameters, test sets are reconstructed and scored"
     )
     n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
     samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
+    )
     recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
 
     @property
@@ -89,7 +127,7 @@ class SimulatedSet(Section):
         None, ge=0, description="of the brain at the first echo; by default the protocol's (30, 40), 0 without noise"
     )
     fineness: float = Field(1.0, gt=0, description="factor on the number of fine voxels that make an acquired one")
-    source: Annotated[PhantomSource | ChallengeSource | NiftiSource, Field(discriminator="kind")] = Field(
+    source: Annotated[OneHead, Field(discriminator="kind")] = Field(
         PhantomSource(kind="phantom"), description="the brain: the phantom with tissues and veins, or any map"
     )
     preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
@@ -143,6 +181,21 @@ class Network(Section):
     threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
 
 
+class Tuning(Section):
+    """A sweep over a method's parameters, on a set that is not evaluated."""
+
+    set: Name = Field(description="a synthetic set with role: tune")
+    grid: dict[str, tuple[Any, ...]] = Field(
+        min_length=1, description="values to try, by parameter; every combination is one job"
+    )
+    metric: str = Field("rmse", description="score whose mean over the set decides")
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """Every combination of values, the last parameter fastest."""
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+
 class MethodRun(Section):
     """A method with its options, as one row of the tables."""
 
@@ -151,6 +204,7 @@ class MethodRun(Section):
     options: dict[str, Any] = Field(
         default_factory=dict, description="parameters that differ from the method's defaults"
     )
+    tuning: Tuning | None = Field(None, description="choose parameters on a tuning set; they go over `options`")
     network: Name | None = Field(None, description="for a learned method: which trained network's weights")
 
 
@@ -162,11 +216,23 @@ class Evaluation(Section):
     )
 
 
+class PaperTable(Section):
+    """A table of its own beside those of the sets, laid out as in a paper: methods down, sets and metrics across."""
+
+    title: str = Field(description="heading and caption")
+    sets: tuple[Name, ...] = Field(min_length=1, description="test sets, side by side where there are several")
+    methods: tuple[Name, ...] = Field((), description="rows in this order; by default every method")
+    metrics: tuple[str, ...] = Field((), description="columns in this order; by default every metric")
+
+
 class Report(Section):
     """The report."""
 
     title: str = Field("QSM benchmark", description="heading of the page")
     subjects_shown: int = Field(2, ge=0, description="subjects of each set whose slices are shown")
+    viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes, MB; 0: none")
+    baseline: Name | None = Field(None, description="method the others are compared with; by default the first")
+    tables: dict[Name, PaperTable] = Field(default_factory=dict, description="tables of one's own, by file name")
 
 
 class Config(Section):
@@ -197,6 +263,15 @@ class Config(Section):
         for name, run in self.methods.items():
             if run.network is not None and run.network not in self.networks:
                 raise ValueError(f"methods.{name}.network: no network is named '{run.network}'")
+            if run.tuning is not None:
+                tuned_on = self.synthetic.get(run.tuning.set)
+                if tuned_on is None or tuned_on.role != "tune":
+                    raise ValueError(
+                        f"methods.{name}.tuning.set: '{run.tuning.set}' is not a synthetic set with role: tune"
+                    )
+                empty = [key for key, values in run.tuning.grid.items() if not values]
+                if empty:
+                    raise ValueError(f"methods.{name}.tuning.grid.{empty[0]}: no values to try")
         if not self.acquisitions and not any(s.role == "test" for s in self.synthetic.values()):
             raise ValueError("synthetic: no set has role: test, and there are no acquisitions: nothing to evaluate")
         if both := sorted(set(self.synthetic) & set(self.acquisitions)):

@@ -1,8 +1,9 @@
-"""The files of a synthetic set's Zarr store, by name alone: no Zarr is loaded, so the workflow can ask quickly."""
+"""The files of the source and of a synthetic set's Zarr store, by name alone: no Zarr is loaded, so rules can ask."""
 
 VOLUMES = ("chi", "local_field", "mask")
 VECTORS = ("voxel_size", "b0_dir")
 
+HEAD_FILES = ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz")
 METADATA_FILES = ("zarr.json", *(f"{name}/zarr.json" for name in (*VOLUMES, *VECTORS)))
 
 
@@ -13,3 +14,12 @@ def shard_files(shard: int | str) -> list[str]:
     'chi/c/3/0/0/0'
     """
     return [f"{name}/c/{shard}/0/0/0" for name in VOLUMES] + [f"{name}/c/{shard}/0" for name in VECTORS]
+
+
+def source_files(n_heads: int) -> list[str]:
+    """Paths, relative to the source's folder, of the files of ``n_heads`` heads.
+
+    >>> source_files(1)
+    ['0/chi.nii.gz', '0/mask.nii.gz', '0/labels.nii.gz', 'source.json']
+    """
+    return [f"{head}/{name}" for head in range(n_heads) for name in HEAD_FILES] + ["source.json"]

@@ -15,6 +15,7 @@ import torch
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.scan import Scan
+from qsmbench.methods.course import Course
 
 
 class ReconstructionError(RuntimeError):
@@ -36,6 +37,19 @@ def parameter(
     return field(default=default, metadata={"doc": doc, **{k: v for k, v in bounds.items() if v is not None}})
 
 
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A map, and how the iterations that made it went.
+
+    Attributes:
+        chi: (x, y, z), float32, ppm, zero outside the mask.
+        courses: one for each loop, in order; empty for a direct method.
+    """
+
+    chi: torch.Tensor
+    courses: tuple[Course, ...] = ()
+
+
 @dataclass(frozen=True)
 class Method(ABC):
     """A reconstruction method with its parameters set.
@@ -49,22 +63,28 @@ class Method(ABC):
             _check_bounds(f.name, getattr(self, f.name), f.metadata)
 
     def __call__(self, scan: Scan) -> torch.Tensor:
-        """Reconstruct chi (x, y, z), float32, ppm, zero outside the mask.
+        """Reconstruct chi (x, y, z), float32, ppm, zero outside the mask; errors as in :meth:`reconstruct`."""
+        return self.reconstruct(scan).chi
+
+    def reconstruct(self, scan: Scan) -> Reconstruction:
+        """Reconstruct, and keep the course of the iterations.
 
         Raises:
             InputError: the scan lacks something that the method needs.
             ReconstructionError: the result is not finite.
         """
         with torch.no_grad():
-            chi = torch.where(scan.mask, self.invert(scan), 0.0).to(torch.float32)
+            found = self.invert(scan)
+        inverted, courses = found if isinstance(found, tuple) else (found, ())
+        chi = torch.where(scan.mask, inverted, 0.0).to(torch.float32)
         n_bad = int((~torch.isfinite(chi)).sum())
         if n_bad:
             raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
-        return chi
+        return Reconstruction(chi, courses)
 
     @abstractmethod
-    def invert(self, scan: Scan) -> torch.Tensor:
-        """Return chi (x, y, z) in ppm; what lies outside the mask does not matter."""
+    def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Course, ...]]:
+        """Return chi (x, y, z) in ppm, what lies outside the mask does not matter; an iterative one, its course too."""
 
 
 def _check_bounds(name: str, value: Any, bounds: Any) -> None:

@@ -12,9 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
 from qsmbench.methods.contract import Method
+from qsmbench.methods.ilsqr import ILSQR
 from qsmbench.methods.l2 import L2
+from qsmbench.methods.medi import MEDI
 from qsmbench.methods.meta_qsm import MetaQSMReconstruction
+from qsmbench.methods.rts import RTS
 from qsmbench.methods.tkd import TKD
+from qsmbench.methods.tv import TV
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ METHODS: dict[str, Entry] = {
     for entry in (
         Entry("tkd", "TKD", TKD, "10.1002/mrm.22135", linear=True),
         Entry("l2", "L2", L2, "10.1002/mrm.25029", linear=True),
+        Entry("ilsqr", "iLSQR", ILSQR, "10.1016/j.neuroimage.2014.12.043"),
+        Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
+        Entry("tv", "TV", TV, "10.1002/mrm.25029"),
+        Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
         Entry("meta-qsm", "Meta-QSM", MetaQSMReconstruction, "10.48550/arXiv.1908.00206", wants_gpu=True),
     )
 }

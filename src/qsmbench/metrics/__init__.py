@@ -8,4 +8,7 @@ All metrics share one contract, ``metric(estimate, reference, mask, *, voxel_siz
   ``coverage`` says how many there are;
 - filters are counted in voxels, as in the scripts that defined them; each docstring says what that means for
   anisotropic voxels.
+
+Metrics that need tissue labels, the measured field or no truth at all take a `qsmbench.metrics.case.Case` instead and
+return a number a region; `qsmbench.metrics.case_registry.score_case` applies both kinds.
 """

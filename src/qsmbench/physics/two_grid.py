@@ -9,8 +9,8 @@ outside) and what it has too much (its own periodic images) is put right on the 
 P periodic on the window, F in free space.
 
 Free space: the dipole is cut off beyond a radius R that no pair of source and target exceeds, which is exact and asks
-for a period of object + R only. With x = 2 pi |k| R (Vico, Greengard & Ferrando 2016, doi 10.1016/j.jcp.2016.07.028;
-the cut-off of the dipole is the l = 2 Hankel transform of 1/r^3 up to R),
+for a period of object + R only (Ronen, Bortolotti & Bohn 2006, doi 10.1103/PhysRevA.74.013623; Vico, Greengard &
+Ferrando 2016, doi 10.1016/j.jcp.2016.07.028). With x = 2 pi |k| R, by the l = 2 Hankel transform of 1/r^3 up to R,
 
     D_R(k) = D(k) (1 - 3 j1(x) / x) = D(k) (1 - 3 (sin x - x cos x) / x^3).
 
@@ -117,7 +117,7 @@ def free_space_field(
         for f, v in zip(farthest, voxel_size, strict=True)
     )
     spectrum = rfftn(chi, (px, py, pz))
-    spectrum *= _kernel((px, py, pz), voxel_size, b0_dir, radius, sigma).to(chi.device)
+    _multiply(spectrum, _kernel((px, py, pz), voxel_size, b0_dir, radius, sigma))
     stop = (start[0] + shape[0], start[1] + shape[1], start[2] + shape[2])
     return irfftn(spectrum, (px, py, pz), stop)[start[0] :, start[1] :, start[2] :]
 
@@ -126,7 +126,7 @@ def periodic_field(chi: torch.Tensor, voxel_size: Triple, b0_dir: Triple, sigma:
     """Field in ppm of ``chi`` (x, y, z) repeated without end; ``sigma`` as in :func:`free_space_field`."""
     nx, ny, nz = chi.shape
     spectrum = rfftn(chi, (nx, ny, nz))
-    spectrum *= _kernel((nx, ny, nz), voxel_size, b0_dir, 0.0, sigma).to(chi.device)
+    _multiply(spectrum, _kernel((nx, ny, nz), voxel_size, b0_dir, 0.0, sigma))
     return irfftn(spectrum, (nx, ny, nz), (nx, ny, nz))
 
 
@@ -167,6 +167,11 @@ def window_field(
     field = periodic_field(window, voxel_size, b0_dir)
     field += upsample(missing, factors)
     return field
+
+
+def _multiply(spectrum: torch.Tensor, kernel: torch.Tensor) -> None:
+    # Through the real view: a complex tensor times a real one makes a complex copy of the latter first.
+    torch.view_as_real(spectrum).mul_(kernel.to(spectrum.device)[..., None])
 
 
 def _kernel(shape: Shape, voxel_size: Triple, b0_dir: Triple, radius: float, sigma: float) -> torch.Tensor:

@@ -47,6 +47,15 @@ class MetricInfo(_Strict):
     ranked: bool = Field(True, description="whether a best value is marked; coverage is a condition, never a merit")
 
 
+class TableInfo(_Strict):
+    """A table of its own: which methods and metrics, on which sets; empty means all there are."""
+
+    title: str
+    sets: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
 class Display(_Strict):
     """All of `display.json`."""
 
@@ -57,6 +66,11 @@ class Display(_Strict):
     config: dict[str, Any] = Field(default_factory=dict, description="the resolved configuration")
     provenance: dict[str, Any] = Field(default_factory=dict)
     n_samples_shown: int = Field(1, ge=0, description="subjects a set that get a figure")
+    viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes")
+    tables: dict[str, TableInfo] = Field(default_factory=dict, description="tables beside those of the sets, by name")
+    trained_range: dict[str, dict[str, tuple[float, float, float]]] = Field(
+        default_factory=dict, description="by method, least (min) and greatest (max) voxel size of its training, mm"
+    )
     baseline: str | None = Field(None, description="method that the others are compared with; the first by default")
 
     @property

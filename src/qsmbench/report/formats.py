@@ -10,7 +10,17 @@ from tabulate import tabulate
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.report.display import Display
 from qsmbench.report.scores import WHOLE_MASK
-from qsmbench.report.tables import FLOAT_FORMAT, Cell, Column, Row, Table, build_table, file_stem
+from qsmbench.report.tables import (
+    FLOAT_FORMAT,
+    Cell,
+    Column,
+    Row,
+    Table,
+    build_table,
+    chosen_rows,
+    file_stem,
+    paper_table,
+)
 
 NO_VALUE = "–"
 _ARROWS = {"lower": "↓", "higher": "↑", "": ""}
@@ -43,7 +53,10 @@ _LATEX = {
 def write_tables(
     summary: pd.DataFrame, display: Display, out_dir: Path, comparisons: pd.DataFrame | None = None
 ) -> list[Path]:
-    """Write `<set>.csv`, `<set>.md`, `<set>.tex`, `all.csv` (tidy), and `comparisons.csv` where there are any.
+    """Write the tables of the sets, those of the display's own, and `all.csv` and `comparisons.csv` (tidy).
+
+    A set has `<set>.csv` with everything, `<set>.md` and `<set>.tex` for the whole mask, and, where there are regions,
+    `<set>-regions.md` and `<set>-regions.tex`.
 
     The same scores give the same bytes: fixed formats, fixed order, no dates.
 
@@ -52,13 +65,22 @@ def write_tables(
     """
     written: dict[Path, str] = {}
     for set_name in display.sets:
-        table = build_table(summary, display, set_name, comparisons)
+        table = build_table(summary, display, set_name, comparisons, "whole")
         if not table.rows:
             continue
         stem = file_stem(set_name)
         written[out_dir / f"{stem}.csv"] = to_csv(summary, display, set_name)
         written[out_dir / f"{stem}.md"] = to_markdown(table)
         written[out_dir / f"{stem}.tex"] = to_latex(table)
+        regions = build_table(summary, display, set_name, comparisons, "regions")
+        if regions.rows:
+            written[out_dir / f"{stem}-regions.md"] = to_markdown(regions)
+            written[out_dir / f"{stem}-regions.tex"] = to_latex(regions, "-regions")
+    for name in display.tables:
+        table = paper_table(summary, display, name, comparisons)
+        written[out_dir / f"{name}.csv"] = _tidy(chosen_rows(summary, display, name)[0])
+        written[out_dir / f"{name}.md"] = to_markdown(table)
+        written[out_dir / f"{name}.tex"] = to_latex(table)
     written[out_dir / "all.csv"] = _tidy(summary)
     if comparisons is not None:
         written[out_dir / "comparisons.csv"] = _tidy(comparisons)
@@ -105,8 +127,8 @@ def to_markdown(table: Table) -> str:
     return f"### {table.title}\n\n{body}\n\n{table.note.replace('*:', chr(92) + '*:')}\n"
 
 
-def to_latex(table: Table) -> str:
-    r"""A `table` environment with booktabs rules, to be included with `\input`."""
+def to_latex(table: Table, suffix: str = "") -> str:
+    r"""A `table` environment with booktabs rules, to be included with `\input`; ``suffix`` ends its label."""
     header = ["Method", "$n$", *(latex(heading(c)) for c in table.columns)]
     rows = [
         [latex(row.label), latex(_count(row)), *(_latex_cell(cell, row) for cell in row.cells)] for row in table.rows
@@ -116,7 +138,7 @@ def to_latex(table: Table) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex(table.title)}. {latex(table.note)}}}",
-        rf"\label{{tab:qsmbench-{file_stem(table.name)}}}",
+        rf"\label{{tab:qsmbench-{file_stem(table.name)}{suffix}}}",
         rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
         r"\toprule",
         " & ".join(header) + r" \\",

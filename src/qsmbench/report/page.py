@@ -14,13 +14,16 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from qsmbench.report.comparisons import ALPHA
+from qsmbench.report.costs import HEADINGS
 from qsmbench.report.display import Display
 from qsmbench.report.formats import cell_text, heading
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
 from qsmbench.report.tables import Cell, Column, Row, Table, fixed
+from qsmbench.report.viewer import Viewer, niivue_script
 
 _HEADLINE_METRICS = 3
 
@@ -66,13 +69,15 @@ class SetSection:
     distribution: Picture | None
     pictures: tuple[Picture, ...]
     convention: str
+    regions: Table | None = None
+    spectrum: Picture | None = None
     fields: tuple[FieldRow, ...] = ()
     scored: bool = True
 
     @property
     def all_pictures(self) -> tuple[Picture, ...]:
         """Every picture of the section."""
-        return self.pictures if self.distribution is None else (self.distribution, *self.pictures)
+        return (*(p for p in (self.distribution, self.spectrum) if p is not None), *self.pictures)
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,12 @@ def render_page(
     curves: Sequence[Picture],
     comparisons: pd.DataFrame,
     failed: pd.DataFrame,
+    inspections: Sequence[Picture] = (),
+    viewer: Viewer | None = None,
+    tables: Sequence[Table] = (),
+    trends: Sequence[Picture] = (),
+    costs: Sequence[Sequence[str]] = (),
+    bibliography: str = "",
 ) -> str:
     """Fill the template."""
     environment = Environment(
@@ -101,12 +112,14 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.globals.update(heading=heading, tight=_tight, cell_text=cell_text)
-    environment.filters.update(pretty=_pretty, tidy_json=_tidy_json)
+    environment.filters.update(pretty=_pretty, tidy_json=_tidy_json, script_json=_script_json)
     headline_columns, headline_rows = _headline(display, sections)
+    script, version = niivue_script() if viewer else ("", "")
     return environment.get_template("index.html.jinja").render(
         display=display,
         sections=sections,
         curves=curves,
+        inspections=inspections,
         headline_columns=headline_columns,
         headline_rows=headline_rows,
         findings=_findings(display, sections),
@@ -127,6 +140,14 @@ def render_page(
         confidence=f"{CONFIDENCE:.0%}",
         min_subjects=MIN_SUBJECTS,
         alpha=f"{ALPHA:g}",
+        viewer=viewer,
+        tables=tables,
+        trends=trends,
+        cost_headings=HEADINGS,
+        costs=costs,
+        bibliography=bibliography,
+        niivue_script=script,
+        niivue_version=version,
     )
 
 
@@ -239,3 +260,9 @@ def _pretty(value: Any) -> str:
 
 def _tidy_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that can stand in a script element: no character in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

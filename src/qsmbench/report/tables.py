@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import pandas as pd
 
@@ -68,7 +69,11 @@ class Table:
 
 
 def build_table(
-    summary: pd.DataFrame, display: Display, set_name: str, comparisons: pd.DataFrame | None = None
+    summary: pd.DataFrame,
+    display: Display,
+    set_name: str,
+    comparisons: pd.DataFrame | None = None,
+    part: Literal["all", "whole", "regions"] = "all",
 ) -> Table:
     """Lay out the summary of one set.
 
@@ -77,18 +82,21 @@ def build_table(
         display: labels and order.
         set_name: which set.
         comparisons: from `qsmbench.report.comparisons.compare`, to mark significant differences from the baseline.
+        part: which columns: those of the whole mask, those of its regions, or all.
     """
-    part = summary[summary["set"] == set_name]
-    keys = list(dict.fromkeys(zip(part["metric"], part["region"], strict=True)))
+    rows_of_set = summary[summary["set"] == set_name]
+    whole = rows_of_set["region"] == WHOLE_MASK
+    chosen = rows_of_set[{"all": whole | ~whole, "whole": whole, "regions": ~whole}[part]]
+    keys = list(dict.fromkeys(zip(chosen["metric"], chosen["region"], strict=True)))
     # The whole mask first, as a block; regions after it.
     keys.sort(key=lambda key: key[1] != WHOLE_MASK)
     columns = tuple(_column(display, metric, region) for metric, region in keys)
-    by_key = {(r["method"], r["metric"], r["region"]): r for _, r in part.iterrows()}
-    best = {key: _best(part[(part["metric"] == key[0]) & (part["region"] == key[1])], display) for key in keys}
+    by_key = {(r["method"], r["metric"], r["region"]): r for _, r in chosen.iterrows()}
+    best = {key: _best(chosen[(chosen["metric"] == key[0]) & (chosen["region"] == key[1])], display) for key in keys}
     significant = _significant(comparisons, set_name)
     rows = []
     for method, info in display.methods.items():
-        own = part[part["method"] == method]
+        own = chosen[chosen["method"] == method]
         if own.empty:
             continue
         cells = tuple(
@@ -99,6 +107,54 @@ def build_table(
         rows.append(Row(method, info.label, n, int(own["n_failed"].max()), cells))
     title = display.sets[set_name].label
     return Table(set_name, title, _note(rows, display), columns, tuple(rows))
+
+
+def paper_table(summary: pd.DataFrame, display: Display, name: str, comparisons: pd.DataFrame | None = None) -> Table:
+    """Lay out one of the display's own tables: its methods down, its sets and their metrics across.
+
+    The best value is the best among the table's methods; differences are marked where the baseline is among them.
+    """
+    info = display.tables[name]
+    kept, methods = chosen_rows(summary, display, name)
+    shown = display.model_copy(update={"methods": {m: display.methods[m] for m in methods}})
+    if display.baseline_method not in methods:
+        comparisons, shown = None, shown.model_copy(update={"baseline": None})
+    else:
+        shown = shown.model_copy(update={"baseline": display.baseline_method})
+    parts = [build_table(kept, shown, set_name, comparisons, "whole") for set_name in info.sets]
+    several = len(parts) > 1
+    columns = tuple(
+        replace(column, label=f"{part.title}: {column.label}" if several else column.label)
+        for part in parts
+        for column in part.columns
+    )
+    rows = []
+    for method, about in shown.methods.items():
+        own = [next((row for row in part.rows if row.method == method), None) for part in parts]
+        if not any(own):
+            continue
+        cells = tuple(
+            cell
+            for row, part in zip(own, parts, strict=True)
+            for cell in (row.cells if row is not None else (Cell(),) * len(part.columns))
+        )
+        there = [row for row in own if row is not None]
+        rows.append(Row(method, about.label, max(r.n for r in there), max(r.n_failed for r in there), cells))
+    notes = dict.fromkeys(f"{part.title}: {part.note}" if several else part.note for part in parts)
+    return Table(name, info.title, " ".join(notes), columns, tuple(rows))
+
+
+def chosen_rows(summary: pd.DataFrame, display: Display, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the summary that one of the display's own tables shows, in its order, and its methods."""
+    info = display.tables[name]
+    methods = list(info.methods) or list(display.methods)
+    metrics = list(info.metrics) or list(display.metrics)
+    kept = summary[
+        summary["set"].isin(info.sets) & summary["method"].isin(methods) & summary["metric"].isin(metrics)
+        & (summary["region"] == WHOLE_MASK)
+    ]  # fmt: skip
+    order = [kept["set"].map(info.sets.index), kept["method"].map(methods.index), kept["metric"].map(metrics.index)]
+    return kept.loc[pd.concat(order, axis=1).sort_values(["set", "method", "metric"]).index], methods
 
 
 def file_stem(name: str) -> str:

@@ -33,6 +33,7 @@ class Subject:
         chi_ref: (x, y, z), ppm; None where there is no reference.
         estimates: method to chi (x, y, z) in ppm; None where the reconstruction failed.
         oriented: whether the axes are right-anterior-superior of the patient (else: of the array, sides unknown).
+        b0_dir: direction of B0 in the voxel axes as they are here.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Subject:
     chi_ref: np.ndarray | None
     estimates: Mapping[str, np.ndarray | None]
     oriented: bool
+    b0_dir: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
 
 class SetVolumes:
@@ -76,6 +78,11 @@ class SetVolumes:
                 return str(self.data[coordinate].values[index])
         return str(index)
 
+    def voxel_sizes(self) -> dict[int, tuple[float, ...]]:
+        """Voxel size (x, y, z) of every sample, mm."""
+        sizes = self.data["voxel_size"].to_numpy()
+        return {i: tuple(float(v) for v in row) for i, row in enumerate(sizes)}
+
     def read(self, index: int) -> Subject:
         """Read one sample, turned to right-anterior-superior where the store says how it lies."""
         sample = self.data.isel(sample=index)
@@ -95,6 +102,7 @@ class SetVolumes:
             chi_ref=turned(sample["chi"].to_numpy(), turn) if "chi" in sample else None,
             estimates=estimates,
             oriented=self.axis_codes is not None,
+            b0_dir=_turned_vector(sample["b0_dir"].to_numpy(), turn) if "b0_dir" in sample else (0.0, 0.0, 1.0),
         )
 
 
@@ -131,3 +139,11 @@ def reorientation(
 def turned(volume: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
     """Turn a volume as :func:`reorientation` says."""
     return volume if turn is None else np.asarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]
+
+
+def _turned_vector(vector: np.ndarray, turn: np.ndarray | None) -> tuple[float, float, float]:
+    values = [float(v) for v in vector]
+    if turn is not None:
+        turned = {int(axis): float(sign) * value for (axis, sign), value in zip(turn, values, strict=True)}
+        values = [turned[axis] for axis in range(3)]
+    return values[0], values[1], values[2]

@@ -184,8 +184,10 @@ class Crop(_Part):
     lies inside it.
     """
 
-    placement: Literal["random", "centre"] = Field(
-        "random", description="random: uniform over the allowed places; centre: around the head's centre (test sets)."
+    placement: Literal["random", "centre", "source"] = Field(
+        "random",
+        description="random: uniform over the allowed places; centre: around the head's centre (test sets); source: "
+        "from the lower corner of the source's volume (the source itself, where every other step is off).",
     )
     min_brain: float = Field(
         0.5,

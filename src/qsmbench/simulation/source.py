@@ -1,4 +1,4 @@
-"""One head to make samples from: its susceptibility, its mask and, where known, its tissues."""
+"""Heads to make samples from: susceptibility, mask and, where known, tissues; one head, or several with weights."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,3 +111,30 @@ class Source:
         if self.labels is None:
             return ()
         return tuple(int(v) for v in np.unique(self.labels[self.mask]) if v != 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """One or several sources, drawn by weight.
+
+    Attributes:
+        sources: the heads.
+        weights: of each, relative to the others; positive.
+
+    Raises:
+        InputError: no head, another number of weights than of heads, a weight that is not positive.
+    """
+
+    sources: tuple[Source, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sources or len(self.sources) != len(self.weights):
+            raise InputError(f"a mixture needs a weight for each head, got {len(self.weights)} for {len(self.sources)}")
+        if not all(np.isfinite(w) and w > 0 for w in self.weights):
+            raise InputError(f"weights of heads must be positive, got {self.weights}")
+
+    def choose(self, rng: np.random.Generator) -> int:
+        """Draw the number of a head."""
+        ends = np.cumsum(self.weights) / np.sum(self.weights)
+        return min(int(np.searchsorted(ends, rng.random(), side="right")), len(ends) - 1)

@@ -120,6 +120,14 @@ def stack_head(chi: F32, mask: NDArray[np.bool_]) -> F32:
     return stacked
 
 
+def sampling(window: Window, pitch: float) -> tuple[NDArray[np.int64], F64, F64]:
+    """How many samples a voxel takes along each axis, where the first lies (mm), and their distance (mm)."""
+    # A tenth of tolerance: a voxel of 1.1 mm from a source of 1.0625 mm needs one sample, not two.
+    n_sub = np.array([max(1, ceil(v / pitch - 0.1)) for v in window.voxel_size])
+    step = np.array(window.voxel_size) / n_sub
+    return n_sub, np.array(window.origin) + step / 2, step
+
+
 def render(
     head: F32,
     head_voxel_size: Triple,
@@ -144,11 +152,7 @@ def render(
     Returns:
         mean chi (ppm; outside the head counts as 0), and the share of the voxel inside the mask; float32.
     """
-    pitch = min(head_voxel_size) if pitch is None else pitch
-    # A tenth of tolerance: a voxel of 1.1 mm from a source of 1.0625 mm needs one sample, not two.
-    n_sub = np.array([max(1, ceil(v / pitch - 0.1)) for v in window.voxel_size])
-    step = np.array(window.voxel_size) / n_sub
-    first = np.array(window.origin) + step / 2
+    n_sub, first, step = sampling(window, min(head_voxel_size) if pitch is None else pitch)
     to_index = np.linalg.inv(deformation.matrix) / np.array(head_voxel_size)[:, None]
     lattice = deformation.lattice
     if lattice is None:
@@ -246,12 +250,17 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
     sx, sy, sz = n_sub[0], n_sub[1], n_sub[2]
     top_x, top_y, top_z = head.shape[0] - 1.0, head.shape[1] - 1.0, head.shape[2] - 1.0
     reach_x, reach_y, reach_z = reach
+    # Unsigned places in one long array: numba would test every signed index for being negative.
+    flat = head.ravel()
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    stride_x, stride_y = np.uint64(head.shape[1] * head.shape[2] * 2), np.uint64(head.shape[2] * 2)
     n_fine = nz * sz
     weight = np.float32(1.0 / (sx * sy * sz))
     column = np.zeros((n, 3))
     # Along z nothing but the line's start changes from column to column, so the spline's weights are tabulated once.
     cell = np.zeros(n_fine, np.int64)
     weights = np.zeros((n_fine, 4))
+    owner = np.arange(n_fine) // sz
     k_low, k_high = n, -1
     for m in range(n_fine):
         g = (first[2] + m * step[2] - low) / spacing
@@ -325,23 +334,26 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
                         pz += f * column[k + c, 2]
                 if not (0.0 <= px < top_x and 0.0 <= py < top_y and 0.0 <= pz < top_z):
                     continue
-                hx, hy, hz = int(px), int(py), int(pz)
+                hx, hy, hz = np.uint64(px), np.uint64(py), np.uint64(pz)
                 fx, fy, fz = np.float32(px - hx), np.float32(py - hy), np.float32(pz - hz)
                 ex, ey, ez = np.float32(1.0) - fx, np.float32(1.0) - fy, np.float32(1.0) - fz
                 w00, w01, w10, w11 = ex * ey, ex * fy, fx * ey, fx * fy
+                a00 = hx * stride_x + hy * stride_y + hz * two
+                a01, a10 = a00 + stride_y, a00 + stride_x
+                a11 = a10 + stride_y
                 inside = (
-                    w00 * (ez * head[hx, hy, hz, 1] + fz * head[hx, hy, hz + 1, 1])
-                    + w01 * (ez * head[hx, hy + 1, hz, 1] + fz * head[hx, hy + 1, hz + 1, 1])
-                    + w10 * (ez * head[hx + 1, hy, hz, 1] + fz * head[hx + 1, hy, hz + 1, 1])
-                    + w11 * (ez * head[hx + 1, hy + 1, hz, 1] + fz * head[hx + 1, hy + 1, hz + 1, 1])
+                    w00 * (ez * flat[a00 + one] + fz * flat[a00 + three])
+                    + w01 * (ez * flat[a01 + one] + fz * flat[a01 + three])
+                    + w10 * (ez * flat[a10 + one] + fz * flat[a10 + three])
+                    + w11 * (ez * flat[a11 + one] + fz * flat[a11 + three])
                 )
                 if inside == 0.0:
                     continue
                 value = (
-                    w00 * (ez * head[hx, hy, hz, 0] + fz * head[hx, hy, hz + 1, 0])
-                    + w01 * (ez * head[hx, hy + 1, hz, 0] + fz * head[hx, hy + 1, hz + 1, 0])
-                    + w10 * (ez * head[hx + 1, hy, hz, 0] + fz * head[hx + 1, hy, hz + 1, 0])
-                    + w11 * (ez * head[hx + 1, hy + 1, hz, 0] + fz * head[hx + 1, hy + 1, hz + 1, 0])
+                    w00 * (ez * flat[a00] + fz * flat[a00 + two])
+                    + w01 * (ez * flat[a01] + fz * flat[a01 + two])
+                    + w10 * (ez * flat[a10] + fz * flat[a10 + two])
+                    + w11 * (ez * flat[a11] + fz * flat[a11 + two])
                 )
-                chi[oi, oj, m // sz] += value * weight
-                cover[oi, oj, m // sz] += inside * weight
+                chi[oi, oj, owner[m]] += value * weight
+                cover[oi, oj, owner[m]] += inside * weight

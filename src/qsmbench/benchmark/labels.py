@@ -1,0 +1,53 @@
+"""Between step 2 and the scores: the tissue labels of a test set, in a store of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import zarr
+from tqdm import tqdm
+from zarr.codecs import BloscCodec
+
+from qsmbench.benchmark.source import load_heads, read_about
+from qsmbench.config.model import SyntheticSet
+from qsmbench.core.seeds import generator_for
+from qsmbench.data.atomic import write_json_atomic
+from qsmbench.simulation.labels import BODY_NAMES, sample_labels
+
+
+def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, out: Path, names: Path) -> None:
+    """Label every sample of a set.
+
+    Args:
+        source_dir: folder of the source.
+        name: of the set; part of every sample's seed.
+        spec: size and recipe of the set.
+        seed: root seed of the run.
+        out: Zarr store to write: labels (sample, x, y, z), int16.
+        names: JSON to write: label to name.
+    """
+    heads = load_heads(source_dir)
+    # Of the kinds of source only the phantom has labels, so heads of a mixture cannot disagree about names.
+    known = {
+        int(label): text
+        for head in read_about(source_dir)
+        for label, text in head["origin"].get("labels", {}).items()
+        if int(label) != 0
+    }
+    zarr.open_group(out, mode="w", zarr_format=3)
+    volumes = zarr.create_array(
+        out,
+        name="labels",
+        shape=(spec.n_samples, *spec.recipe.shape),
+        dtype="int16",
+        chunks=(1, *spec.recipe.shape),
+        fill_value=0,
+        zarr_format=3,
+        dimension_names=("sample", "x", "y", "z"),
+        attributes={"long_name": "tissue labels", "units": "1"},
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+    )
+    for number in tqdm(range(spec.n_samples), unit="sample", disable=None):
+        source = heads.sources[heads.choose(generator_for(seed, f"synthetic/{name}/head", number))]
+        volumes[number] = sample_labels(source, spec.recipe, generator_for(seed, f"synthetic/{name}", number))
+    write_json_atomic(names, {str(label): text for label, text in (known | BODY_NAMES).items()})

@@ -1,0 +1,89 @@
+"""Every method's errors beside its cost: accuracy, seconds and memory in one Markdown table a set.
+
+Times and memory differ from run to run, so this table stands beside the report and not among its tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from qsmbench.config.model import Config
+from qsmbench.data.atomic import write_text_atomic
+from qsmbench.methods.registry import find
+from qsmbench.metrics.registry import METRICS
+
+SHOWN = ("rmse", "hfen", "ssim", "xsim")
+
+
+def write_method_table(config: Config, scores: Path, results: Path, out: Path, metrics: Sequence[str] = SHOWN) -> None:
+    """Write the table of every test set.
+
+    Args:
+        config: of the run.
+        scores: Parquet of all scores.
+        results: folder with timings, reconstructions and tuning.
+        out: Markdown to write.
+        metrics: columns; those that were not scored are left out.
+    """
+    table = pd.read_parquet(scores)
+    table = table[(table["region"] == "mask") & (table["status"] == "ok")]
+    means = table.groupby(["set", "method", "metric"])["value"].mean()
+    shown = [m for m in metrics if m in set(table["metric"])]
+    head = [f"{METRICS[m].label}{f' ({METRICS[m].unit})' if METRICS[m].unit else ''}" for m in shown]
+    sections = []
+    for name, spec in config.synthetic.items():
+        if spec.role != "test":
+            continue
+        rows = []
+        for run in config.methods:
+            costs = pd.read_csv(results / "timings" / name / f"{run}.csv")
+            values = [means.get((name, run, m)) for m in shown]
+            status = json.loads((results / "reconstructions" / name / f"{run}.json").read_text(encoding="utf-8"))
+            rows.append(
+                [
+                    _label(config, run),
+                    _parameters(status["options"]),
+                    *(f"{v:.{1 if METRICS[m].unit == '%' else 3}f}" for m, v in zip(shown, values, strict=True) if v),
+                    *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
+                ]
+            )
+        shape = " x ".join(map(str, spec.recipe.shape))
+        sections.append(
+            f"### {spec.label or name}: {spec.n_samples} volume{'s' if spec.n_samples > 1 else ''} of {shape}\n\n"
+            + tabulate(
+                rows,
+                headers=["method", "options", *head, "s a volume", "peak GB"],
+                tablefmt="github",
+                disable_numparse=True,
+            )
+        )
+    notes = [_tuning_note(config, run, results) for run, m in config.methods.items() if m.tuning is not None]
+    write_text_atomic(out, "\n\n".join([*sections, *notes]) + "\n")
+
+
+def _label(config: Config, run: str) -> str:
+    entry = config.methods[run]
+    return (entry.label or find(entry.method or run).label) + (" (tuned)" if entry.tuning and not entry.label else "")
+
+
+def _parameters(options: dict[str, Any]) -> str:
+    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in options.items()) or "defaults"
+
+
+def _tuning_note(config: Config, run: str, results: Path) -> str:
+    chosen = json.loads((results / "tuning" / f"{run}.json").read_text(encoding="utf-8"))
+    spec = config.synthetic[chosen["set"]]
+    metric = METRICS[chosen["metric"]]
+    edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""
+    n = chosen["n_samples"]
+    return (
+        f"{_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
+        f"'{spec.label or chosen['set']}' "
+        f"({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
+    )

@@ -1,0 +1,103 @@
+"""A method's parameters chosen on samples that no table is made of.
+
+Each point of a grid is one job: reconstruct the tuning set, score it. The point with the best mean score is taken;
+among equals the first of the grid. A point that fails on a sample cannot be chosen: its mean would be over others.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from qsmbench.benchmark.reconstruction import FAILURES
+from qsmbench.core.errors import InputError
+from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.data.store import StoredSet
+from qsmbench.methods.registry import build
+from qsmbench.metrics.registry import METRICS, score
+
+
+def tune_point(
+    *, store: Path, method: str, options: dict[str, Any], weights: Path | None, metric: str, device: str, out: Path
+) -> None:
+    """Reconstruct and score a tuning set with one choice of parameters.
+
+    Args:
+        store: the set.
+        method: name in the registry.
+        options: parameters that differ from the defaults.
+        weights: of a network, or None.
+        metric: name of the score.
+        device: of torch.
+        out: JSON to write: the options, the score of each sample (null where the method failed), their mean.
+    """
+    stored = StoredSet(store)
+    reconstruct = build(method, options, weights)
+    scores: list[float | None] = []
+    messages = []
+    for index in tqdm(range(len(stored)), unit="subject", desc=f"{method} {options}", disable=None):
+        reference = stored.reference(index)
+        try:
+            chi = reconstruct(stored.scan(index).to(device)).cpu().numpy()
+        except FAILURES as error:
+            scores.append(None)
+            messages.append(f"sample {index}: {' '.join(str(error).split())}")
+            continue
+        values = score(chi, reference.chi, reference.mask, reference.grid.voxel_size, [metric])
+        scores.append(float(values[metric]))
+    known = [s for s in scores if s is not None]
+    mean = math.fsum(known) / len(known) if len(known) == len(scores) else None
+    write_json_atomic(out, {"options": options, "metric": metric, "mean": mean, "scores": scores, "failures": messages})
+
+
+def choose(points: Sequence[Path], *, tuned_on: str, fixed: dict[str, Any], out: Path, table: Path) -> None:
+    """Take the best point of a grid.
+
+    Args:
+        points: JSON files of `tune_point`, in the order of the grid.
+        tuned_on: name of the set.
+        fixed: options that are no part of the grid.
+        out: JSON to write: the options chosen, the score they had and what they were tuned on.
+        table: CSV to write, a row a point.
+
+    Raises:
+        InputError: every point failed on some sample.
+    """
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in points]
+    metric = METRICS[found[0]["metric"]]
+    sign = 1.0 if metric.better == "lower" else -1.0
+    able = [p for p in found if p["mean"] is not None and math.isfinite(p["mean"])]
+    if not able:
+        raise InputError(f"every point of the grid failed on '{tuned_on}'; first: {'; '.join(found[0]['failures'])}")
+    best = min(able, key=lambda p: sign * p["mean"])
+    rows = [{**p["options"], metric.name: p["mean"], "n_failed": len(p["failures"])} for p in found]
+    text = io.StringIO()
+    pd.DataFrame(rows).to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
+    write_text_atomic(table, text.getvalue())
+    grid = [name for name in best["options"] if name not in fixed]
+    at_edge = [
+        name
+        for name in grid
+        if len(values := list(dict.fromkeys(p["options"][name] for p in found))) > 2
+        and best["options"][name] in (values[0], values[-1])
+    ]
+    write_json_atomic(
+        out,
+        {
+            "options": best["options"],
+            "tuned": grid,
+            "set": tuned_on,
+            "n_samples": len(best["scores"]),
+            "metric": metric.name,
+            "score": best["mean"],
+            "n_points": len(found),
+            "at_edge_of_grid": at_edge,
+        },
+    )

@@ -1,0 +1,60 @@
+"""How much disk a set takes, known before it is made, and whether there is that much."""
+
+from __future__ import annotations
+
+import shutil
+from math import prod
+from pathlib import Path
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Shape
+
+# Bytes a voxel of chi, local_field and mask together, compressed: somewhat above what docs/synthesis.md measures.
+_PLAIN = 1.7
+_NOISY = 2.3
+# What one reconstruction takes: float32, compressed, at its worst.
+_MAP = 4.0
+
+
+def set_bytes(shape: Shape, n_samples: int, *, noisy: bool) -> int:
+    """About how many bytes a synthetic set takes; ``noisy``: with noise on the field, which compresses worse.
+
+    >>> round(set_bytes((128, 128, 64), 30_000, noisy=False) / 1e9)
+    53
+    """
+    return int(prod(shape) * n_samples * (_NOISY if noisy else _PLAIN))
+
+
+def map_bytes(shape: Shape, n_samples: int) -> int:
+    """At most how many bytes one method's maps of a set take."""
+    return int(prod(shape) * n_samples * _MAP)
+
+
+def size_text(size: float) -> str:
+    """Bytes as people read them.
+
+    >>> size_text(56_600_000_000), size_text(480_000)
+    ('56.6 GB', '0.5 MB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the files in a folder, 0 where there is none."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk of a folder that may not exist yet."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    return shutil.disk_usage(there).free
+
+
+def check_space(folder: Path, need: int, what: str) -> None:
+    """Raise InputError where the disk of ``folder`` has fewer than ``need`` bytes free."""
+    free = free_bytes(folder)
+    if need > free:
+        raise InputError(
+            f"{what} takes about {size_text(need)}, but only {size_text(free)} are free at {folder}; "
+            "free some, or choose another folder or fewer samples"
+        )

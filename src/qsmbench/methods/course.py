@@ -1,0 +1,89 @@
+"""How an iteration went: what was watched, its value after each step, and whether it met its tolerance.
+
+An `Iteration` counts the steps of a loop, shows them on a terminal, and says so where the limit ends it. What it leaves
+is a `Course`, which is written beside the map.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from types import TracebackType
+
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course of one iteration.
+
+    Attributes:
+        name: of the method and step, "iLSQR inversion".
+        quantity: what was watched, "relative update".
+        tolerance: the value of it that ends the iteration.
+        values: after each step.
+        converged: whether the tolerance was met.
+    """
+
+    name: str
+    quantity: str
+    tolerance: float
+    values: tuple[float, ...]
+    converged: bool
+
+
+class Iteration:
+    """Watches a loop; a context, so that the bar on the terminal ends with it.
+
+    Args:
+        name: as in `Course`.
+        quantity: as in `Course`.
+        tolerance: at or below which the loop ends.
+        limit: most steps.
+
+    >>> with Iteration("Newton", "update", 0.1, 5) as iteration:
+    ...     for update in (1.0, 0.3, 0.05, 0.01):
+    ...         if iteration.step(update):
+    ...             break
+    >>> iteration.course.values, iteration.course.converged
+    ((1.0, 0.3, 0.05), True)
+    """
+
+    def __init__(self, name: str, quantity: str, tolerance: float, limit: int) -> None:
+        self.name, self.quantity, self.tolerance, self.limit = name, quantity, tolerance, limit
+        self.values: list[float] = []
+        self.converged = False
+
+    def __enter__(self) -> Iteration:
+        self._bar = tqdm(total=self.limit, desc=self.name, unit="step", leave=False, disable=None)
+        return self
+
+    def step(self, value: float, converged: bool = False) -> bool:
+        """Note the value after a step; True where it, or ``converged``, ends the iteration."""
+        self.values.append(value)
+        self.converged = converged or value <= self.tolerance
+        self._bar.set_postfix({self.quantity: f"{value:.3g}"}, refresh=False)
+        self._bar.update()
+        logger.debug("%s %d: %s %.3g", self.name, len(self.values), self.quantity, value)
+        return self.converged
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+        if kind is None and self.values and not self.converged:
+            logger.warning(
+                "%s stopped at its limit of %d iterations with a %s of %.3g, tolerance %.3g",
+                self.name,
+                self.limit,
+                self.quantity,
+                self.values[-1],
+                self.tolerance,
+            )
+
+    @property
+    def course(self) -> Course:
+        """What there is to say."""
+        return Course(self.name, self.quantity, self.tolerance, tuple(self.values), self.converged)

@@ -1,0 +1,24 @@
+"""Radians for the methods whose data term is a complex exponential: phase = 2 pi gamma B0 field dTE."""
+
+from __future__ import annotations
+
+from qsmbench.core.scan import Scan
+from qsmbench.core.units import ppm_to_rad
+
+# What a local field alone is taken to come from: a common 3 T protocol.
+DEFAULT_B0 = 3.0
+DEFAULT_ECHO_SPACING = 0.007
+
+
+def radians_per_ppm(scan: Scan, echo_spacing: float | None) -> float:
+    """Phase, rad, that a field of 1 ppm gains in one echo spacing.
+
+    Args:
+        scan: gives B0 (3 T where unknown) and, where ``echo_spacing`` is None, the time between its first two echoes,
+            its single echo time, or 7 ms.
+        echo_spacing: s, or None.
+    """
+    if echo_spacing is None:
+        times = scan.echo_times
+        echo_spacing = abs(times[1] - times[0]) if len(times) > 1 else (*times, DEFAULT_ECHO_SPACING)[0]
+    return ppm_to_rad(1.0, scan.b0 or DEFAULT_B0, echo_spacing)

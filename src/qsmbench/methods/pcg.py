@@ -1,0 +1,69 @@
+"""Preconditioned conjugate gradients for A x = b, A symmetric and positive, as functions on volumes.
+
+Hestenes & Stiefel 1952, doi 10.6028/jres.049.044. Every iterate lowers x^T A x / 2 - b^T x, however early it stops.
+Sums are taken in double precision and in one fixed order, so that the result does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import torch
+
+Operator = Callable[[torch.Tensor], torch.Tensor]
+
+
+def dot(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Inner product of two real volumes in double precision."""
+    if x.device.type != "cpu":
+        return float(torch.sum(x * y, dtype=torch.float64))
+    return float(_dot(x.numpy().ravel(), y.numpy().ravel()))
+
+
+def pcg(
+    operator: Operator, b: torch.Tensor, precondition: Operator, tolerance: float, max_iterations: int
+) -> tuple[torch.Tensor, int, float]:
+    """Solve A x = b from x = 0 until |b - A x| <= ``tolerance`` |b|.
+
+    Args:
+        operator: A, symmetric positive (semi-)definite; returns a new tensor.
+        b: right-hand side; unchanged.
+        precondition: an approximate inverse of A, symmetric positive definite.
+        tolerance: relative norm of the residual to stop at.
+        max_iterations: the most applications of A.
+
+    Returns:
+        x, the number of iterations, the relative residual reached.
+    """
+    x = torch.zeros_like(b)
+    residual = b.clone()
+    start = norm = dot(b, b) ** 0.5
+    if start == 0:
+        return x, 0, 0.0
+    direction = torch.zeros_like(b)
+    energy = 1.0
+    for iteration in range(max_iterations):
+        z = precondition(residual)
+        energy, last = dot(residual, z), energy
+        direction.mul_(energy / last if iteration else 0.0).add_(z)
+        image = operator(direction)
+        curvature = dot(direction, image)
+        # Rounding, or a right-hand side in A's null space: no descent is left to be had.
+        if not curvature > 0:
+            return x, iteration, norm / start
+        x.add_(direction, alpha=energy / curvature)
+        residual.sub_(image, alpha=energy / curvature)
+        norm = dot(residual, residual) ** 0.5
+        if norm <= tolerance * start:
+            return x, iteration + 1, norm / start
+    return x, max_iterations, norm / start
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _dot(x: Any, y: Any) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += float(x[i]) * float(y[i])
+    return total

@@ -1,0 +1,102 @@
+"""TV: total-variation-regularised inversion by ADMM, linear or nonlinear in the field.
+
+    x = argmin  1/2 || m (d*x - f) ||^2  +  alpha || G x ||_1,   chi = x / (2 pi gamma B0 dTE)
+
+with f in radians of one echo spacing, or with 1/2 |exp(i d*x) - exp(i f)|^2 as data term. Splitting both G x (Bilgic
+2014, doi 10.1002/mrm.25029) and d*x (FANSI: Milovic 2018, doi 10.1002/mrm.27073) leaves a division in k-space, a soft
+threshold and a voxelwise equation in each iteration; the weights m then cost nothing, so that the field outside the
+mask is unknown and not zero. Penalties as in FANSI: 100 alpha for the gradient, 1 for the field.
+
+alpha = 5e-4 is the balance of MEDI's lambda = 1000 (alpha = 1 / (2 lambda)). FANSI's usual 2e-4 suits cleaner fields:
+on the 2016 COSMOS head it takes the error from 24.1 to 18.9 % without noise, and from 31.3 to 37.5 % with 2.5 ppb.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from qsmbench.core.scan import Scan
+from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.echo_spacing import radians_per_ppm
+from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.medi_weights import data_weights
+from qsmbench.methods.pcg import dot
+from qsmbench.physics.fourier import irfftn, rfftn
+from qsmbench.physics.gradient import gradient_power
+from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
+
+# Of the voxelwise equation; its error falls by w (1 - cos r) / (w + mu) a step, 16-fold for r = 0.5 rad and w = mu.
+_INNER_STEPS = 5
+
+
+@dataclass(frozen=True)
+class TV(Method):
+    """Total variation by ADMM (Bilgic 2014, Milovic 2018)."""
+
+    regularization: float = parameter(5e-4, "alpha, rad mm: half the inverse of MEDI's lambda", above=0)
+    data_term: str = parameter(
+        "linear", "linear in the field, or nonlinear: complex exponentials", choices=("linear", "nonlinear")
+    )
+    echo_spacing: float | None = parameter(
+        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
+    )
+    gradient_penalty: float = parameter(100.0, "ADMM penalty of the gradient over alpha (FANSI)", above=0)
+    field_penalty: float = parameter(1.0, "ADMM penalty of the field (FANSI)", above=0)
+    tolerance: float = parameter(
+        5e-3, "stop when |x - last x| / |x| is below; the error moves by 0.2 points after", at_least=0
+    )
+    max_iterations: int = parameter(150, "most ADMM iterations (FANSI)", at_least=1)
+    padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
+
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+        """Iterate on the mask\'s box."""
+        scale = radians_per_ppm(scan, self.echo_spacing)
+        work = fast_box(scan, self.padding)
+        shape, voxel_size = work.padded, work.scan.grid.voxel_size
+        weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
+        field = work.pad(work.scan.local_field).mul_(scale)
+        mu_field, mu_gradient = self.field_penalty, self.gradient_penalty * self.regularization
+        threshold = self.regularization / mu_gradient
+        kernel = work.kernel
+        inverse = kernel**2 * mu_field + gradient_power(shape, voxel_size).to(scan.device) * mu_gradient
+        # The mean of x is undetermined; leave it at zero.
+        inverse[0, 0, 0] = torch.inf
+        inverse.reciprocal_()
+
+        x = torch.zeros_like(field)
+        u = torch.zeros((3, *shape), device=scan.device)
+        predicted = torch.zeros_like(field)
+        reflected = self._field_step(predicted, predicted, field, weights)
+        with Iteration("TV", "relative update", self.tolerance, self.max_iterations) as iteration:
+            for _ in range(self.max_iterations):
+                spectrum = rfftn(reflected, shape).mul_(kernel * mu_field)
+                spectrum.add_(rfftn(reflected_divergence(u, threshold, voxel_size), shape), alpha=mu_gradient)
+                spectrum.mul_(inverse)
+                convolved = irfftn(spectrum * kernel, shape, shape)
+                last, x = x, irfftn(spectrum, shape, shape)
+                shrink_update(u, x, threshold, 1.0, voxel_size)
+                reflected = self._field_step(convolved, predicted, field, weights)
+                change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
+                if iteration.step(change / norm if norm > 0 else 0.0):
+                    break
+        return work.restore(x.div_(scale)), (iteration.course,)
+
+    def _field_step(
+        self, convolved: torch.Tensor, multiplier: torch.Tensor, field: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Given d*x, set z = argmin data(z) + mu/2 |z - v|^2, v = d*x + s, and s <- v - z in place; return z - s."""
+        v = convolved + multiplier
+        mu = self.field_penalty
+        share = weights / (weights + mu)
+        if self.data_term == "linear":
+            z = torch.lerp(v, field, share)
+        else:
+            z = v.clone()
+            for _ in range(_INNER_STEPS):
+                # cos is bounded by its parabola from z: each step lowers the voxel's objective, also across a wrap.
+                z = torch.lerp(v, z - torch.sin(z - field), share)
+        torch.sub(v, z, out=multiplier)
+        return z - multiplier
