@@ -30,6 +30,7 @@ rule reconstruct_subjects:
     input:
         scans=prepared,
         weights=run_weights,
+        tuned=run_tuning,
     output:
         chi=directory(CHIMAPS),
         status=f"{CHIMAPS}.json",
@@ -48,11 +49,14 @@ rule reconstruct_subjects:
         weights=lambda wildcards, input: (
             ["--weights", *input.weights] if input.weights else []
         ),
+        tuned=lambda wildcards, input: (
+            ["--tuned", *input.tuned] if input.tuned else []
+        ),
         prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
         subjects=lambda wildcards: subjects_of(wildcards.scans),
     shell:
-        "qsmbench reconstruct-subjects {params.arguments:q} {params.weights:q} --prepared {params.prepared:q}"
-        " --subjects {params.subjects:q} --out {output.chi:q} --status {output.status:q}"
+        "qsmbench reconstruct-subjects {params.arguments:q} {params.tuned:q} {params.weights:q}"
+        " --prepared {params.prepared:q} --subjects {params.subjects:q} --out {output.chi:q} --status {output.status:q}"
         " --timings {output.timings:q} > {log:q} 2>&1"
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from qsmbench.benchmark.acquisition import TRUTH, acquire_subject, protocol_of, read_truth, write_dataset
-from qsmbench.benchmark.scans import scan_files
+from qsmbench.benchmark.plan import display
 from qsmbench.benchmark.subjects import (
     evaluate_fields,
     evaluate_subjects,
@@ -24,6 +24,8 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.nifti import read_volume, write_volume
 from qsmbench.metrics.registry import METRICS
 from qsmbench.preparation.dataset import prepare_bids
+from qsmbench.report.display import Display
+from qsmbench.report.results import find_results
 from qsmbench.report.scans import read_fields
 from qsmbench.report.scans import read_scan as read_for_report
 
@@ -67,7 +69,7 @@ def results(spec, tmp_path_factory):
         weights=None,
         out=maps,
         status=maps.with_suffix(".json"),
-        timings=folder / "timings.csv",
+        timings=folder / "timings/scans/little/tkd.csv",
     )
     return folder
 
@@ -154,9 +156,10 @@ def test_the_report_finds_every_volume(spec, results):
             "methods": {"tkd": {"options": {"threshold": 0.2}}, "l2": {}},
         }
     )
-    scans, fields = scan_files(config)
-    assert fields == {"little": results / "scores/fields/little.csv"}
-    (files,) = scans["little"]
+    (results / "chimaps/little/l2").mkdir()
+    found = find_results(results, Display.model_validate(display(config)))
+    assert found.fields == {}, "the fields were not evaluated here"
+    (files,) = found.scans["little"]
     subject, swi = read_for_report(files)
     assert swi is not None
     assert subject.chi_ref.shape == subject.mask.shape == swi.shape

@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from little_bids import save, write_bids
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.nifti import read_volume
@@ -12,8 +13,6 @@ from qsmbench.preparation.bids import find_acquisitions, load, parse_name, read_
 from qsmbench.preparation.dataset import prepare_bids
 from qsmbench.preparation.outputs import OUTPUTS, output_path
 from qsmbench.preparation.settings import MaskSettings, PhaseSettings, PreparationSettings
-
-from .conftest import save, write_bids
 
 SETTINGS = PreparationSettings(mask=MaskSettings(method="threshold"))
 

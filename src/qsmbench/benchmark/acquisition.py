@@ -25,6 +25,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Reference
 from qsmbench.core.seeds import generator_for, seed_for
 from qsmbench.data.bids_write import (
+    TRUTH,
     chimap_path,
     write_description,
     write_map,
@@ -40,7 +41,6 @@ from qsmbench.simulation.acquisition.protocol import PROTOCOLS, Protocol
 from qsmbench.simulation.acquisition.scan import simulate
 from qsmbench.simulation.source import Source
 
-TRUTH = "derivatives/ground-truth"
 FIELDS = ("local", "total")
 
 _README = """Simulated gradient-echo acquisitions of numerical heads, made by qsmbench; no person was scanned.
@@ -152,9 +152,8 @@ def _map(source: ChallengeSource | NiftiSource) -> Source:
         # Its headers are diagonal and say nothing; its maps lie as DICOM's do.
         chi_path, mask_path, axes = files.chi_cosmos, files.mask, "LPS"
     else:
-        chi_path, mask_path = source.chi, source.mask
         # A source that says where its axes run knows better than its file.
-        axes = getattr(source, "axes", None)
+        chi_path, mask_path, axes = source.chi, source.mask, source.axes
     chi = read_volume(chi_path)
     mask = chi.data != 0 if mask_path is None else read_mask(mask_path, like=chi)
     affine = chi.affine if axes is None else _affine_of(axes, chi.voxel_size)

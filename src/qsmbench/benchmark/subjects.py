@@ -14,7 +14,7 @@ import io
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,67 +25,22 @@ from tqdm import tqdm
 
 from qsmbench.benchmark.acquisition import read_truth
 from qsmbench.benchmark.evaluation import COLUMNS, config_hash, write_scores
-from qsmbench.benchmark.reconstruction import FAILURES
+from qsmbench.benchmark.reconstruction import FAILURES, failure_message, peak_memory
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
-from qsmbench.core.scan import Scan
+from qsmbench.core.scan import Reference, Scan
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.bids_write import sidecar, write_description, write_map
 from qsmbench.data.download import sha256_of
 from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.data.prepared import PreparedScan, prepared_scans
 from qsmbench.methods.registry import build, find
-from qsmbench.metrics.registry import METRICS, score
-from qsmbench.preparation.outputs import OUTPUTS
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.case_registry import ALL_METRICS, Score, score_case, whole_mask_metrics
+from qsmbench.metrics.registry import score
 from qsmbench.provenance.version import code_version
 
 FIELD_METRICS = ("nrmse_demeaned", "correlation", "coverage")
-
-
-@dataclass(frozen=True)
-class PreparedScan:
-    """Files of one prepared scan.
-
-    Attributes:
-        folder: of the derivative.
-        prefix: path below it up to the name's last entity, ``sub-01/anat/sub-01``.
-    """
-
-    folder: Path
-    prefix: str
-
-    @property
-    def name(self) -> str:
-        """Its entities without the first ``sub-``: ``01``, or ``01_ses-2_run-1``."""
-        return self.prefix.rsplit("/", 1)[-1].removeprefix("sub-")
-
-    @property
-    def subject(self) -> str:
-        """The label of its subject."""
-        return self.name.split("_")[0]
-
-    def path(self, output: str) -> Path:
-        """Where an output of the preparation lies (`preparation.outputs.OUTPUTS` names them)."""
-        return self.folder / f"{self.prefix}_{OUTPUTS[output][0]}.nii.gz"
-
-    def chimap(self, folder: Path) -> Path:
-        """Where a method's derivative keeps its map."""
-        return folder / f"{self.prefix}_Chimap.nii.gz"
-
-
-def prepared_scans(folder: Path, subjects: Sequence[str]) -> list[PreparedScan]:
-    """Every scan of the subjects, in the order of the subjects and of their files' names.
-
-    Raises:
-        InputError: a subject without a prepared scan.
-    """
-    ending = f"_{OUTPUTS['local_field'][0]}.nii.gz"
-    scans = []
-    for subject in subjects:
-        found = sorted((folder / f"sub-{subject}").rglob(f"*{ending}"))
-        if not found:
-            raise InputError(f"{folder} has no local field of sub-{subject}; prepare it first")
-        scans += [PreparedScan(folder, path.relative_to(folder).as_posix().removesuffix(ending)) for path in found]
-    return scans
 
 
 def read_scan(prepared: PreparedScan) -> Scan:
@@ -129,7 +84,7 @@ def reconstruct_subjects(
         weights: of a network, or None.
         out: BIDS derivative to write; a scan on which the method failed has no map.
         status: JSON to write: what ran, and per scan whether it worked and the hash of the result.
-        timings: CSV to write: seconds per scan.
+        timings: CSV to write: seconds per scan, and the most memory so far in MB (`reconstruction.peak_memory`).
         device: of torch.
     """
     reconstruct = build(method, options, weights)
@@ -140,24 +95,26 @@ def reconstruct_subjects(
     rows: list[dict[str, Any]] = []
     clock = io.StringIO()
     writer = csv.writer(clock, lineterminator="\n")
-    writer.writerow(("subject", "seconds"))
+    writer.writerow(("subject", "seconds", "peak_mb"))
     for item in tqdm(prepared_scans(prepared, subjects), unit="scan", desc=method, disable=None):
         scan = read_scan(item).to(device)
         started = time.perf_counter()
         try:
-            chi = reconstruct(scan).cpu().numpy()
+            result = reconstruct.reconstruct(scan)
+            chi = result.chi.cpu().numpy()
         except FAILURES as error:
-            message = " ".join(str(error).split()) or type(error).__name__
+            message = failure_message(error)
             rows.append({"scan": item.name, "status": "failed", "message": message, "sha256": ""})
             tqdm.write(f"{item.name}: {method} failed: {message}")
             continue
-        writer.writerow((item.name, f"{time.perf_counter() - started:.4f}"))
+        writer.writerow((item.name, f"{time.perf_counter() - started:.4f}", f"{peak_memory(device):.0f}"))
         path = item.chimap(out)
         about = {
             "Description": f"magnetic susceptibility, {label}",
             "Units": "ppm",
             "Method": method,
             "Parameters": find(method).options | options,
+            "Courses": [asdict(course) for course in result.courses],
             "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
         }
         write_map(path, chi, scan.grid, about)
@@ -190,20 +147,19 @@ def evaluate_subjects(
         subjects: labels.
         maps: BIDS derivative of the method.
         status: the JSON that came with it.
-        metrics: names.
+        metrics: names; those that need tissue labels give no score.
         seed: of the run.
         out: Parquet to write.
 
     Raises:
         InputError: an unknown metric, or files that do not belong together.
     """
-    names = [*dict.fromkeys([*metrics, "coverage"])]
+    names = list(metrics)
     made = json.loads(status.read_text(encoding="utf-8"))
     results = {row["scan"]: row for row in made["scans"]}
     common = {
         "set": set_name,
         "method": run_name,
-        "region": "mask",
         "code_version": code_version(),
         "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
         "weights_hash": made["weights_sha256"],
@@ -214,29 +170,40 @@ def evaluate_subjects(
         if item.name not in results:
             raise InputError(f"{status} knows nothing of {item.name}; reconstruct again")
         result = results[item.name]
-        values = dict.fromkeys(names, float("nan"))
+        # A method that failed leaves a row a metric, so that what is missing shows in every column.
+        scores = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
         if result["status"] == "ok":
-            reference = read_truth(truth, item.subject).reference
-            known = read_mask(item.path("local_mask")) & reference.mask
-            estimate = read_volume(item.chimap(maps)).data
-            values = score(estimate, reference.chi, known, reference.grid.voxel_size, names)
-            # Against the whole brain: what background removal took away is not there for any method.
-            values["coverage"] *= float(known.sum()) / float(reference.mask.sum())
+            scores = _score_scan(item, read_truth(truth, item.subject).reference, item.chimap(maps), names)
         data_hash = config_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
         rows += [
             {
                 **common,
                 "subject": item.name,
                 "metric": name,
-                "value": values[name],
-                "unit": METRICS[name].unit,
+                "region": region,
+                "value": value,
+                "unit": ALL_METRICS[name].unit,
                 "status": result["status"],
                 "message": result["message"],
                 "data_hash": data_hash,
             }
-            for name in names
+            for name, region, value in scores
         ]
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
+
+
+def _score_scan(item: PreparedScan, reference: Reference, chimap: Path, names: Sequence[str]) -> list[Score]:
+    known = read_mask(item.path("local_mask")) & reference.mask
+    case = Case(
+        estimate=read_volume(chimap).data,
+        mask=known,
+        grid=reference.grid,
+        reference=reference.chi,
+        local_field=read_volume(item.path("local_field"), finite=False).data,
+    )
+    # Against the whole brain: what background removal took away is not there for any method.
+    share = float(known.sum()) / float(reference.mask.sum())
+    return [s._replace(value=s.value * share) if s.metric == "coverage" else s for s in score_case(case, names)]
 
 
 def evaluate_fields(*, truth: Path, prepared: Path, subjects: Sequence[str], out: Path) -> None:

@@ -34,7 +34,7 @@ class Written:
 
     Attributes:
         entities: of the acquisition; empty for loose files.
-        paths: NIfTI files by name (`outputs.OUTPUTS`).
+        paths: NIfTI files by name (`data.prepared.OUTPUTS`).
         warnings: one line each.
     """
 

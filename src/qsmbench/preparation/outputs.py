@@ -1,9 +1,4 @@
-"""Where each result lies and what its sidecar says: BIDS derivatives, or plain names in one folder.
-
-BIDS derivatives 1.10; `mask` and `R2starmap` are its suffixes. It keeps `fieldmap` for what undistorts other images and
-has no name for SWI; fields and SWI therefore lie beside the masks under names in use, and `.bidsignore` says so. Units
-are those of BIDS: ppm, 1/s, rad.
-"""
+"""Writing what the preparation makes, with sidecars: BIDS (`data.prepared`), or plain names in one folder."""
 
 from __future__ import annotations
 
@@ -13,25 +8,12 @@ from pathlib import Path
 
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.nifti import write_volume
+from qsmbench.data.prepared import OUTPUTS
 from qsmbench.preparation.pipeline import Prepared
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.provenance.version import code_version
 
 BIDS_VERSION = "1.10.0"
-
-# Name: ending of the BIDS name, unit, what it is.
-OUTPUTS: dict[str, tuple[str, str, str]] = {
-    "mask": ("desc-brain_mask", "", "where the total field holds"),
-    "local_mask": ("desc-local_mask", "", "where the local field holds, after background removal"),
-    "total_field": ("desc-total_fieldmap", "ppm", "total field, relative to B0, paramagnetic positive"),
-    "local_field": ("desc-local_fieldmap", "ppm", "local field: total field without that of sources outside the mask"),
-    "field_noise": ("desc-noise_fieldmap", "ppm", "standard deviation of the total field"),
-    "offset": ("part-phase_desc-offset_T2starw", "rad", "phase at echo time zero"),
-    "magnitude": ("part-mag_desc-rss_T2starw", "arbitrary", "root of the echoes' summed squares"),
-    "r2star": ("R2starmap", "1/s", "effective transverse relaxation rate"),
-    "swi": ("swi", "arbitrary", "susceptibility-weighted image"),
-    "minip": ("minIP", "arbitrary", "minimum-intensity projection of the susceptibility-weighted image"),
-}
 
 
 def output_path(out_dir: Path, entities: Mapping[str, str], name: str) -> Path:

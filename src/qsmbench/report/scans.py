@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +23,13 @@ from qsmbench.report.display import Display
 from qsmbench.report.figures import WINDOWS, alt_text, subject_figure
 from qsmbench.report.page import FieldRow, Picture
 from qsmbench.report.png import fixed_style, png_bytes
+from qsmbench.report.scan_files import ScanFiles
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.tables import file_stem
 from qsmbench.report.volumes import Subject, reorientation, turned
 
 _COLUMN, _TITLE, _GAP = 2.6, 0.42, 0.05  # inches
 _DPI = 110
-
-
-@dataclass(frozen=True)
-class ScanFiles:
-    """Where the volumes of one scan lie.
-
-    Attributes:
-        name: as in the scores.
-        local_field: ppm.
-        mask: where the local field holds.
-        swi: susceptibility-weighted image, or None.
-        chi_ref: true chi in ppm, or None where it is not known.
-        maps: method to its chi; a file that is not there is a reconstruction that failed.
-    """
-
-    name: str
-    local_field: Path
-    mask: Path
-    swi: Path | None
-    chi_ref: Path | None
-    maps: Mapping[str, Path]
 
 
 def read_scan(files: ScanFiles) -> tuple[Subject, np.ndarray | None]:
