@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def content():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    """The default configuration with the scans of `configs/scans.yaml`."""
+    scans = yaml.safe_load((ROOT / "configs/scans.yaml").read_text())
+    return yaml.safe_load((ROOT / "config.yaml").read_text()) | {"acquisitions": scans["acquisitions"]}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,21 @@ def test_display_keeps_the_configurations_order(content):
     synthetic = [name for name, spec in content["synthetic"].items() if spec["role"] == "test"]
     assert list(shown["sets"]) == [*synthetic, *content["acquisitions"]]
     assert shown["metrics"]["rmse"]["better"] == "lower"
+
+
+def test_the_default_run_has_no_scans():
+    assert read_config(ROOT / "config.yaml").acquisitions == {}
+
+
+def test_a_table_may_show_simulated_scans_but_not_take_their_files(content):
+    content["report"] = {"tables": {"research": {"title": "T", "sets": ["research", "test-fixed", "mine"]}}}
+    content["acquisitions"]["mine"] = {"kind": "bids", "folder": "somewhere"}
+    with pytest.raises(InputError) as caught:
+        check_against_registries(check_config(content), "config")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert "report.tables.research: that file is another table's" in lines[0]
+    assert "report.tables.research.sets: unknown 'mine'" in lines[1], "scans without a truth have no scores"
 
 
 def test_own_scans_alone_make_a_configuration():
