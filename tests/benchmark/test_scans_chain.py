@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from qsmbench.benchmark.acquisition import TRUTH, acquire_subject, protocol_of, read_truth, write_dataset
+from qsmbench.benchmark.disk import disk_need
 from qsmbench.benchmark.plan import display
 from qsmbench.benchmark.subjects import (
     evaluate_fields,
@@ -21,7 +22,9 @@ from qsmbench.benchmark.subjects import (
 from qsmbench.config.load import check_config
 from qsmbench.config.model import SimulatedSet
 from qsmbench.core.errors import InputError
+from qsmbench.data.disk import folder_bytes
 from qsmbench.data.nifti import read_volume, write_volume
+from qsmbench.metrics.case_registry import ALL_METRICS
 from qsmbench.metrics.registry import METRICS
 from qsmbench.preparation.dataset import prepare_bids
 from qsmbench.report.display import Display
@@ -166,6 +169,41 @@ def test_the_report_finds_every_volume(spec, results):
     assert subject.estimates["tkd"] is not None
     assert subject.estimates["l2"] is None, "no map: that reconstruction failed"
     assert subject.oriented
+
+
+def test_the_disk_plan_counts_scans(spec, results):
+    config = check_config({"acquisitions": {"little": spec.model_dump(mode="json")}, "methods": {"tkd": {}}})
+    need = disk_need(config)
+    assert list(need) == ["little", "reconstructions"]
+    scans = folder_bytes(results / "acquisitions") + folder_bytes(results / "prepared")
+    # Sidecars weigh on scans as little as these.
+    assert 0.6 * need["little"] < scans < 1.2 * need["little"]
+    own = check_config({"acquisitions": {"mine": {"kind": "bids", "folder": "x"}}, "methods": {"tkd": {}}})
+    assert disk_need(own) == {"reconstructions": 0}
+
+
+def test_maps_say_how_the_iterations_went_and_scores_are_of_every_kind(results, tmp_path):
+    maps = tmp_path / "ilsqr"
+    arguments = {"prepared": results / "prepared/little", "subjects": [SUBJECT], "status": tmp_path / "ilsqr.json"}
+    timings = tmp_path / "timings.csv"
+    options = {"max_iterations": 3}
+    reconstruct_subjects(method="ilsqr", options=options, weights=None, out=maps, timings=timings, **arguments)
+    sidecar = json.loads((maps / f"sub-{SUBJECT}/anat/sub-{SUBJECT}_Chimap.json").read_text())
+    assert sidecar["Courses"]
+    assert all(course["values"] for course in sidecar["Courses"])
+    assert pd.read_csv(timings)["peak_mb"].item() > 50
+    evaluate_subjects(
+        set_name="little",
+        run_name="ilsqr",
+        truth=results / "acquisitions/little",
+        maps=maps,
+        metrics=list(ALL_METRICS),
+        seed=1,
+        out=tmp_path / "scores.parquet",
+        **arguments,
+    )
+    metrics = set(pd.read_parquet(tmp_path / "scores.parquet")["metric"])
+    assert metrics == {*METRICS, "data_consistency", "cone_streaking"}, "labels are not known"
 
 
 def test_a_failed_method_is_a_row(results, tmp_path):
