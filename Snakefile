@@ -15,11 +15,14 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/scans.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
 include: "rules/tune.smk"
 include: "rules/reconstruct.smk"
+include: "rules/acquire.smk"
+include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
@@ -38,4 +41,4 @@ rule all:
         # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
         all_shard_files(),
         rules.report.output,
-        rules.method_table.output,
+        rules.method_table.output if TEST_SETS else [],

@@ -56,6 +56,7 @@ rule evaluate:
 rule collect_scores:
     input:
         expand(rules.evaluate.output, set=TEST_SETS, run=CONFIG.methods),
+        expand(rules.evaluate_subjects.output, scans=SIMULATED, run=CONFIG.methods),
     output:
         RESULTS / "scores.parquet",
     log:

@@ -4,6 +4,8 @@ rule report:
         scores=rules.collect_scores.output,
         maps=expand(MAPS, set=TEST_SETS, run=CONFIG.methods),
         records=expand(RECORD, network=CONFIG.networks),
+        chimaps=expand(CHIMAPS, scans=CONFIG.acquisitions, run=CONFIG.methods),
+        fields=expand(rules.evaluate_fields.output, scans=SIMULATED),
         inspections=expand(INSPECTION, set=CONFIG.synthetic),
     output:
         page=report(RESULTS / "report/index.html", category="Report"),
@@ -11,7 +13,7 @@ rule report:
         tables=report(
             expand(
                 RESULTS / "report/tables/{set}.{kind}",
-                set=[*TEST_SETS, *CONFIG.report.tables],
+                set=[*TEST_SETS, *SIMULATED, *CONFIG.report.tables],
                 kind=["csv", "md", "tex"],
             ),
             category="Tables",

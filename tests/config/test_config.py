@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def content():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    """The default configuration with the scans of `configs/scans.yaml`."""
+    scans = yaml.safe_load((ROOT / "configs/scans.yaml").read_text())
+    return yaml.safe_load((ROOT / "config.yaml").read_text()) | {"acquisitions": scans["acquisitions"]}
 
 
 @pytest.mark.parametrize(
@@ -107,5 +109,50 @@ def test_display_keeps_the_configurations_order(content):
     shown = display(check_config(content))
     assert list(shown["methods"]) == list(content["methods"])
     assert shown["methods"]["tkd"]["options"]["threshold"] == 0.2
-    assert list(shown["sets"]) == [name for name, spec in content["synthetic"].items() if spec["role"] == "test"]
+    synthetic = [name for name, spec in content["synthetic"].items() if spec["role"] == "test"]
+    assert list(shown["sets"]) == [*synthetic, *content["acquisitions"]]
     assert shown["metrics"]["rmse"]["better"] == "lower"
+
+
+def test_the_default_run_has_no_scans():
+    assert read_config(ROOT / "config.yaml").acquisitions == {}
+
+
+def test_a_table_may_show_simulated_scans_but_not_take_their_files(content):
+    content["report"] = {"tables": {"research": {"title": "T", "sets": ["research", "test-fixed", "mine"]}}}
+    content["acquisitions"]["mine"] = {"kind": "bids", "folder": "somewhere"}
+    with pytest.raises(InputError) as caught:
+        check_against_registries(check_config(content), "config")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert "report.tables.research: that file is another table's" in lines[0]
+    assert "report.tables.research.sets: unknown 'mine'" in lines[1], "scans without a truth have no scores"
+
+
+def test_own_scans_alone_make_a_configuration():
+    config = check_config({"acquisitions": {"mine": {"kind": "bids", "folder": "somewhere"}}, "methods": {"tkd": {}}})
+    assert config.acquisitions["mine"].preparation.background.radius == 6.0
+    assert display(config)["sets"]["mine"]["description"].startswith("scans without a known truth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"subjects": ["nobody"]}, "acquisitions.research.subjects.0"),
+        ({"subjects": ["iron", "iron"]}, "a subject is listed twice"),
+        ({"scale": [0.5, 1, 1]}, "factors are 1"),
+        ({"protokol": "research"}, "unknown key 'acquisitions.research.protokol' (did you mean 'protocol'?)"),
+        ({"preparation": {"background": {"kind": "resharp", "radios": 6}}}, "did you mean 'radius'?"),
+    ],
+)
+def test_mistakes_in_a_set_of_scans_name_their_place(content, change, message):
+    content["acquisitions"]["research"] |= change
+    with pytest.raises(InputError) as error:
+        check_config(content)
+    assert message in str(error.value)
+
+
+def test_a_set_of_scans_must_not_have_a_synthetic_sets_name(content):
+    content["acquisitions"]["test-fixed"] = {"kind": "bids", "folder": "somewhere"}
+    with pytest.raises(InputError, match="a synthetic set has the same name"):
+        check_config(content)

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
-from qsmbench.data.nifti import read_mask, read_volume, write_volume
+from qsmbench.data.nifti import read_mask, read_volume, read_volumes, write_volume
 
 DATA = np.random.default_rng(2).normal(size=(5, 6, 7)).astype(np.float32)
 AFFINE = np.array([[0.5, 0, 0, -1], [0, 0.6, 0, 2], [0, 0, 2, 3], [0, 0, 0, 1]])
@@ -226,3 +226,19 @@ def test_real_volumes_are_read(shared_data):
             np.testing.assert_allclose(read_volume(path).data, image.get_fdata(), rtol=1e-6)
         else:
             assert f"holds {image.shape[3]} volumes" in refusal(path)
+
+
+def test_several_volumes_of_one_file(tmp_path):
+    data = np.random.default_rng(0).standard_normal((4, 5, 6, 3)).astype(np.float32)
+    path = tmp_path / "echoes.nii.gz"
+    nib.save(nib.Nifti1Image(data, np.diag([1.0, 2.0, 3.0, 1.0])), path)
+    volumes = read_volumes(path)
+    np.testing.assert_array_equal(np.stack([v.data for v in volumes], -1), data)
+    assert volumes[0].voxel_size == (1, 2, 3)
+    data[0, 0, 0, 1] = np.nan
+    nib.save(nib.Nifti1Image(data, np.diag([1.0, 2.0, 3.0, 1.0])), path)
+    with pytest.raises(InputError, match=r"has 1 NaN or infinite of 360 voxels"):
+        read_volumes(path)
+    nib.save(nib.Nifti1Image(data[..., None].repeat(2, -1), np.eye(4)), path)
+    with pytest.raises(InputError, match="give one 3-D volume"):
+        read_volumes(path)

@@ -42,6 +42,13 @@ def tiny(folder: Path) -> dict:
                 "validation_steps": 3, "checkpoint_steps": 3,
             }
         },
+        "acquisitions": {
+            "scans": {
+                "kind": "simulated", "protocol": "research", "subjects": ["oblique"], "scale": [7, 7, 3],
+                "source": {"kind": "nifti", "chi": "head.nii.gz"},
+                "preparation": {"mask": {"method": "threshold"}, "background": {"kind": "resharp", "radius": 9}},
+            }
+        },
         "methods": {
             "tkd": {},
             "tkd-tuned": {"method": "tkd", "tuning": {"set": "tune", "grid": {"threshold": [0.05, 0.15, 0.3]}}},
@@ -101,13 +108,14 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
     results = finished / "results"
     scores = pd.read_parquet(results / "scores.parquet")
     assert set(scores["method"]) == {"tkd", "tkd-tuned", "l2", "meta"}
-    assert set(scores["subject"]) == {"00000", "00001", "00002"}
+    assert set(scores.loc[scores["set"] == "test", "subject"]) == {"00000", "00001", "00002"}
+    assert set(scores.loc[scores["set"] == "scans", "subject"]) == {"oblique"}
     assert {"rmse", "hfen", "ssim", "xsim", "coverage"} <= set(scores["metric"])
     assert (scores["status"] == "ok").all()
     # A calcification that a map does not show has no streak.
     assert scores.loc[scores["metric"] != "calcification_streak", "value"].notna().all()
     assert scores.loc[scores["method"] == "meta", "weights_hash"].str.len().eq(64).all()
-    assert scores["data_hash"].nunique() == 3
+    assert scores["data_hash"].nunique() == 4
     page = (results / "report/index.html").read_text()
     assert "Meta-QSM" in page
     assert "data:image/png;base64," in page
@@ -117,10 +125,41 @@ def test_it_ends_with_scores_tables_and_a_page(finished):
         assert len(samples) == {"train": 6, "test": 3}[name]
     for kind in ("csv", "md", "tex"):
         assert (results / f"report/tables/test.{kind}").stat().st_size > 200
+        assert (results / f"report/tables/scans.{kind}").stat().st_size > 200
         assert "Table 1" in page
         assert "xsim" not in (results / f"report/tables/table-1.{kind}").read_text().lower()
     assert "Comparisons with" not in page, "three subjects are too few to compare"
-    assert set(pd.read_csv(results / "report/runtime.csv")["method"]) == {"tkd", "tkd-tuned", "l2", "meta"}
+    runtime = pd.read_csv(results / "report/runtime.csv")
+    assert set(zip(runtime["set"], runtime["method"], strict=True)) == {
+        (name, method) for name in ("test", "scans") for method in ("tkd", "tkd-tuned", "l2", "meta")
+    }
+
+
+def test_scans_go_from_echoes_to_maps(finished):
+    results = finished / "results"
+    raw = results / "acquisitions/scans"
+    assert {p.name for p in raw.iterdir()} == {
+        *("dataset_description.json", "README", "participants.tsv", "participants.json", "derivatives"),
+        "sub-oblique",
+    }
+    assert len(list((raw / "sub-oblique/anat").glob("*_MEGRE.nii.gz"))) == 8
+    for method in ("tkd", "tkd-tuned", "l2", "meta"):
+        maps = results / f"chimaps/scans/{method}"
+        assert json.loads((maps / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+        assert (maps / "sub-oblique/anat/sub-oblique_Chimap.nii.gz").is_file()
+        sidecar = json.loads((maps / "sub-oblique/anat/sub-oblique_Chimap.json").read_text())
+        assert sidecar["Units"] == "ppm"
+    chosen = json.loads((results / "tuning/tkd-tuned.json").read_text())["options"]
+    tuned = json.loads((results / "chimaps/scans/tkd-tuned/sub-oblique/anat/sub-oblique_Chimap.json").read_text())
+    assert tuned["Parameters"]["threshold"] == chosen["threshold"]
+    fields = pd.read_csv(results / "scores/fields/scans.csv")
+    assert list(fields["field"]) == ["total", "local"]
+    total = fields[fields["field"] == "total"]
+    assert (total["correlation"] > 0.9).all()
+    assert (fields["coverage"] > 0.1).all()
+    page = (results / "report/index.html").read_text()
+    assert "Prepared fields" in page
+    assert "SWI beside chi" in page
 
 
 def test_tuned_parameters_are_the_best_of_their_grid_and_what_the_row_ran_with(finished):
@@ -154,7 +193,20 @@ def test_one_core_gives_the_same_bytes(finished, tmp_path):
     tables = sorted(p.relative_to(finished) for p in (finished / "results/report/tables").iterdir())
     assert len(tables) >= 4
     hashes = sorted(p.relative_to(finished) for p in (finished / "results/synthetic").rglob("*.json"))
-    for path in [*tables, *hashes, Path("results/scores.parquet"), Path("results/networks/net.csv")]:
+    scans = sorted(
+        p.relative_to(finished)
+        for folder in ("acquisitions", "prepared", "chimaps")
+        for p in (finished / "results" / folder).rglob("*.nii.gz")
+    )
+    assert len(scans) > 20
+    for path in [
+        *tables,
+        *hashes,
+        *scans,
+        Path("results/scores/fields/scans.csv"),
+        Path("results/scores.parquet"),
+        Path("results/networks/net.csv"),
+    ]:
         assert (tmp_path / path).read_bytes() == (finished / path).read_bytes(), path
 
 

@@ -175,8 +175,9 @@ class Journal:
 
 
 def collect_scores(parts: Sequence[Path], out: Path) -> None:
-    """Join the rows of all sets and methods, in the order given."""
-    write_scores(pd.concat([pd.read_parquet(path) for path in parts], ignore_index=True), out)
+    """Join the rows of all sets and methods, in the order given; an empty table where nothing has a truth."""
+    tables = [pd.read_parquet(path) for path in parts] or [pd.DataFrame(columns=list(COLUMNS))]
+    write_scores(pd.concat(tables, ignore_index=True), out)
 
 
 def write_scores(scores: pd.DataFrame, out: Path) -> None:

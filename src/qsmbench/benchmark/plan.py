@@ -43,6 +43,7 @@ def check_against_registries(config: Config, name: str) -> None:
                 f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, ALL_METRICS)}; known: {known}"
             )
     sets = {name for name, spec in config.synthetic.items() if spec.role == "test"}
+    sets |= {name for name, spec in config.acquisitions.items() if spec.kind == "simulated"}
     # Files of the sets and of the whole run have these names.
     taken = {*sets, *(f"{name}-regions" for name in sets), "all", "comparisons"}
     for key, table in config.report.tables.items():
@@ -79,6 +80,12 @@ def display(config: Config) -> dict[str, Any]:
         for name, spec in config.synthetic.items()
         if spec.role == "test"
     }
+    for name, scans in config.acquisitions.items():
+        if scans.kind == "simulated":
+            text = f"{len(scans.subjects)} simulated {scans.protocol} scans, prepared from their echoes"
+        else:
+            text = "scans without a known truth, prepared from their echoes: maps, and no scores"
+        sets[name] = {"label": scans.label or name, "description": text}
     names = list(config.evaluation.metrics) or list(ALL_METRICS)
     metrics = {
         name: {

@@ -83,9 +83,7 @@ def reconstruct_set(
             found = reconstruct.reconstruct(scan)
             chi = found.chi.cpu().numpy()
         except FAILURES as error:
-            text = " ".join(str(error).split()) or "no message"
-            ours = isinstance(error, InputError | ReconstructionError)
-            message = text if ours else f"{type(error).__name__}: {text}"
+            message = failure_message(error)
             rows.append({"sample": index, "status": "failed", "message": message, "sha256": "", "courses": []})
             tqdm.write(f"sample {index}: {method} failed: {message}")
             continue
@@ -97,6 +95,12 @@ def reconstruct_set(
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, clock.getvalue())
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})
+
+
+def failure_message(error: Exception) -> str:
+    """One line; errors that are not this package's own say of which kind they are."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, InputError | ReconstructionError) else f"{type(error).__name__}: {text}"
 
 
 def peak_memory(device: str = "cpu") -> float:

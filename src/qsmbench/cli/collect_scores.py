@@ -8,7 +8,7 @@ from qsmbench.benchmark.evaluation import collect_scores
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("parts", type=Path, nargs="+", help="Parquet files, in the order of the result")
+    parser.add_argument("parts", type=Path, nargs="*", help="Parquet files, in the order of the result")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 

@@ -15,8 +15,10 @@ COMMANDS = (
     ("methods", "qsmbench.cli.methods", "list the methods: name, label, DOI, parameters with defaults"),
     ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
+    ("prepare", "qsmbench.cli.prepare", "from a scanner's phase to the local field: a BIDS dataset or loose files"),
     ("cosmos", "qsmbench.cli.cosmos", "compute chi from several orientations to B0 (NIfTI in and out, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
+    ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
@@ -29,6 +31,12 @@ COMMANDS = (
     ("choose", "qsmbench.cli.choose", "workflow: take the best of a method's choices of parameters"),
     ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
     ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
+    (
+        "reconstruct-subjects",
+        "qsmbench.cli.reconstruct_subjects",
+        "workflow: run one method over the scans of a prepared set",
+    ),
+    ("evaluate-subjects", "qsmbench.cli.evaluate_subjects", "workflow: score maps or fields of a simulated set"),
     ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
     ("method-table", "qsmbench.cli.method_table", "workflow: errors and costs of every method in one table"),
 )

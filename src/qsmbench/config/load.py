@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -61,7 +61,7 @@ def _explain(error: Any) -> str:
     return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
 
 
-_TAGS = ("phantom", "challenge2016", "nifti", "mixture")
+_TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", "resharp", "vsharp", "pdf")
 
 
 def _known_keys(loc: Sequence[str | int]) -> list[str]:
@@ -77,6 +77,8 @@ def _known_keys(loc: Sequence[str | int]) -> list[str]:
 
 def _inside(annotation: Any, part: str | int) -> Any:
     """Step from a union to the member with tag ``part``, or from a dict or list to its values."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     members = [m for m in get_args(annotation) if m is not Ellipsis]
     for member in members:
         kind = getattr(member, "model_fields", {}).get("kind")

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.simulation.acquisition.protocol import CaseName
 from qsmbench.simulation.recipe import Recipe
 
 # Names become folders, Zarr paths, table rows and Snakemake wildcards.
@@ -109,6 +111,51 @@ class SyntheticSet(Section):
         return -(-self.n_samples // self.samples_per_shard)
 
 
+class SimulatedSet(Section):
+    """Simulated acquisitions of whole heads, with their truth."""
+
+    kind: Literal["simulated"] = Field(description="simulate the acquisitions")
+    label: str = Field("", description="heading in the report; by default the set's name")
+    protocol: Literal["research", "clinical"] = Field(
+        description="0.5x0.5x2.0 mm, 256x320x64, 4 echoes; or 0.76x0.76x3.0 mm, 288x288x50, 7 echoes"
+    )
+    subjects: tuple[CaseName, ...] = Field(min_length=1, description="whom to scan")
+    scale: tuple[float, float, float] = Field(
+        (1.0, 1.0, 1.0), description="factors on the voxel size along x, y, z; the field of view stays"
+    )
+    snr: float | None = Field(
+        None, ge=0, description="of the brain at the first echo; by default the protocol's (30, 40), 0 without noise"
+    )
+    fineness: float = Field(1.0, gt=0, description="factor on the number of fine voxels that make an acquired one")
+    source: Annotated[OneHead, Field(discriminator="kind")] = Field(
+        PhantomSource(kind="phantom"), description="the brain: the phantom with tissues and veins, or any map"
+    )
+    preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
+
+    @model_validator(mode="after")
+    def _scale_enlarges(self) -> SimulatedSet:
+        if any(s < 1 for s in self.scale):
+            raise ValueError("scale: factors are 1 (the protocol) or more (coarser)")
+        if len(set(self.subjects)) < len(self.subjects):
+            raise ValueError("subjects: a subject is listed twice")
+        return self
+
+
+class BidsSet(Section):
+    """Acquisitions of one's own, in a BIDS folder; without a truth they get maps and figures, and no scores."""
+
+    kind: Literal["bids"] = Field(description="use a BIDS folder")
+    label: str = Field("", description="heading in the report; by default the set's name")
+    folder: Path = Field(description="the dataset: sub-<label>/[ses-<label>/]anat/*_MEGRE.nii.gz")
+    subjects: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")], ...] = Field(
+        (), description="labels without sub-; by default every subject of the folder"
+    )
+    preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
+
+
+AcquiredSet = Annotated[SimulatedSet | BidsSet, Field(discriminator="kind")]
+
+
 class Network(Section):
     """A network and its training."""
 
@@ -193,8 +240,13 @@ class Config(Section):
 
     seed: int = Field(2019, description="root of every random number of the synthetic sets")
     results: Path = Field(Path("results"), description="folder of everything the run makes")
-    source: Source = Field(description="the susceptibility map that synthetic samples are made from")
-    synthetic: dict[Name, SyntheticSet] = Field(description="synthetic sets by name")
+    source: Source = Field(
+        PhantomSource(kind="phantom"), description="the susceptibility map that synthetic samples are made from"
+    )
+    synthetic: dict[Name, SyntheticSet] = Field(default_factory=dict, description="synthetic sets by name")
+    acquisitions: dict[Name, AcquiredSet] = Field(
+        default_factory=dict, description="scans by set, simulated or one's own: prepared, then reconstructed"
+    )
     networks: dict[Name, Network] = Field(default_factory=dict, description="networks to train, by name")
     methods: dict[Name, MethodRun] = Field(min_length=1, description="methods to run, by the name of their table row")
     evaluation: Evaluation = Field(Evaluation(), description="what is scored")
@@ -220,6 +272,8 @@ class Config(Section):
                 empty = [key for key, values in run.tuning.grid.items() if not values]
                 if empty:
                     raise ValueError(f"methods.{name}.tuning.grid.{empty[0]}: no values to try")
-        if not any(s.role == "test" for s in self.synthetic.values()):
-            raise ValueError("synthetic: no set has role: test, so there is nothing to evaluate")
+        if not self.acquisitions and not any(s.role == "test" for s in self.synthetic.values()):
+            raise ValueError("synthetic: no set has role: test, and there are no acquisitions: nothing to evaluate")
+        if both := sorted(set(self.synthetic) & set(self.acquisitions)):
+            raise ValueError(f"acquisitions.{both[0]}: a synthetic set has the same name")
         return self

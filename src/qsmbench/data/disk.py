@@ -14,6 +14,9 @@ _PLAIN = 1.7
 _NOISY = 2.3
 # What one reconstruction takes: float32, compressed, at its worst.
 _MAP = 4.0
+# Likewise of a scan: int16 magnitude and float32 phase of an echo; three float32 maps and a mask of the truth; eight
+# float32 maps and two masks of the preparation.
+_ECHO, _TRUTH, _PREPARED = 6.0, 13.0, 34.0
 
 
 def set_bytes(shape: Shape, n_samples: int, *, noisy: bool) -> int:
@@ -28,6 +31,11 @@ def set_bytes(shape: Shape, n_samples: int, *, noisy: bool) -> int:
 def map_bytes(shape: Shape, n_samples: int) -> int:
     """At most how many bytes one method's maps of a set take."""
     return int(prod(shape) * n_samples * _MAP)
+
+
+def scan_bytes(shape: Shape, n_echoes: int, n_scans: int) -> int:
+    """At most how many bytes simulated scans take, with their truth and what the preparation makes of them."""
+    return int(prod(shape) * n_scans * (n_echoes * _ECHO + _TRUTH + _PREPARED))
 
 
 def size_text(size: float) -> str:

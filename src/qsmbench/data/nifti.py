@@ -77,6 +77,27 @@ def read_volume(path: str | Path, *, finite: bool = True, like: Volume | None = 
     return volume
 
 
+def read_volumes(path: str | Path, *, like: Volume | None = None) -> list[Volume]:
+    """Read a file with one 3-D volume or several along the fourth axis (the echoes of one scan, say).
+
+    Raises:
+        InputError: as ``read_volume``, for a fifth axis, and for NaN or infinite voxels.
+    """
+    path = Path(path)
+    array, affine, voxel_size = _load(path, n_axes=4)
+    stack = array[..., None] if array.ndim == 3 else array
+    with np.errstate(over="ignore"):
+        volumes = [
+            Volume(np.array(stack[..., i], np.float32, order="C"), affine, voxel_size) for i in range(stack.shape[3])
+        ]
+    n_bad = sum(v.data.size - int(np.isfinite(v.data).sum()) for v in volumes)
+    if n_bad:
+        raise InputError(f"{path} has {n_bad} NaN or infinite of {stack.size} voxels; set them to 0 or repair the file")
+    if like is not None:
+        _check_same_grid(path, volumes[0], like)
+    return volumes
+
+
 def read_mask(path: str | Path, *, like: Volume | None = None) -> NDArray[np.bool_]:
     """Read a mask: bool (x, y, z), True where the stored value is not zero.
 
@@ -131,7 +152,7 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
     raise ValueError(f"cannot store {data.dtype} voxels; convert to float32, bool or an integer of at most 32 bits")
 
 
-def _load(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Triple]:
+def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], NDArray[np.float64], Triple]:
     image = _parse(path)
     dtype = image.get_data_dtype()
     if dtype.kind == "c":
@@ -141,7 +162,7 @@ def _load(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Triple]:
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) > 3:
+    if len(shape) > n_axes:
         n_volumes = int(np.prod(shape[3:]))
         raise InputError(f"{path} holds {n_volumes} volumes (shape {shape}); give one 3-D volume, split the file first")
     if len(shape) < 3 or 0 in shape:

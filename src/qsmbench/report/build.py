@@ -22,6 +22,7 @@ from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.formats import write_tables
 from qsmbench.report.page import Picture, SetSection, render_page
 from qsmbench.report.results import Results, costs, noise_levels, with_tuning
+from qsmbench.report.scans import read_fields, scan_pictures
 from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
@@ -50,7 +51,7 @@ def build_report(
             have tables and no figures then.
         records: network to its `record.csv`.
         out_dir: made where it is not there.
-        found: what else the run left: timings, memory, what was drawn.
+        found: what else the run left: scans, timings, memory, what was drawn.
 
     Returns:
         Path of `index.html`; beside it `tables/`, `figures/`, `methods.bib`, and `runtime.csv` where there are timings.
@@ -80,8 +81,23 @@ def build_report(
         if name in opened:
             spectrum = _spectrum(name, opened[name], display)
             pictures, convention = _subject_pictures(name, opened[name], scores, display)
-        spread = _distribution(name, scores, summary, table, display)
-        sections.append(SetSection(name, table, spread, tuple(pictures), convention, regions, spectrum))
+        scans = found.scans.get(name)
+        if scans is not None:
+            texts = {scan.name: _first_scores(scores, display, name, scan.name) for scan in scans}
+            pictures, convention = scan_pictures(name, scans[: display.n_samples_shown], texts, display)
+        sections.append(
+            SetSection(
+                name,
+                table,
+                _distribution(name, scores, summary, table, display),
+                tuple(pictures),
+                convention,
+                regions,
+                spectrum,
+                fields=read_fields(found.fields[name]) if name in found.fields else (),
+                scored=scans is None or any(scan.chi_ref is not None for scan in scans),
+            )
+        )
     curves = []
     for network, path in records.items():
         record = read_record(path)

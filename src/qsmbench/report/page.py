@@ -49,6 +49,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class FieldRow:
+    """How far a prepared field is from the truth on one scan, as printed."""
+
+    subject: str
+    field: str
+    nrmse: str
+    rms_error: str
+    correlation: str
+    coverage: str
+
+
+@dataclass(frozen=True)
 class SetSection:
     """What the page shows of a set."""
 
@@ -59,6 +71,8 @@ class SetSection:
     convention: str
     regions: Table | None = None
     spectrum: Picture | None = None
+    fields: tuple[FieldRow, ...] = ()
+    scored: bool = True
 
     @property
     def all_pictures(self) -> tuple[Picture, ...]:

@@ -4,6 +4,8 @@
     networks/<network>.csv        a training record    timings/<set>/<run>.csv             seconds a subject
     synthetic/<set>.hashes/*.json what was drawn       benchmarks/reconstruct/<set>/<run>.tsv   memory of the job
     inspect/<set>/*.png           samples looked at    tuning/<run>.json                    parameters chosen on data
+    timings/scans/<set>/<run>.csv and benchmarks/reconstruct_subjects/<set>/<run>.tsv of scans, whose volumes are where
+    `scan_files` says.
 
 A set or a method is shown as far as its files are there, so that a new kind of set needs no change here.
 """
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.report.display import Display
+from qsmbench.report.scan_files import ScanFiles, find_scans
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Results:
         drawn: set to the JSON files of its shards.
         inspections: label of a synthetic set, of whatever role, to the folder that `qsmbench inspect` wrote.
         tuning: method to the parameters that were chosen for it on a tuning set.
+        scans: set to its prepared scans, for sets of acquisitions.
+        fields: set to the errors of its prepared fields, where the truth is known.
     """
 
     volumes: Mapping[str, tuple[Path, Mapping[str, Path]]] = field(default_factory=dict)
@@ -41,6 +46,8 @@ class Results:
     drawn: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     inspections: Mapping[str, Path] = field(default_factory=dict)
     tuning: Mapping[str, Path] = field(default_factory=dict)
+    scans: Mapping[str, tuple[ScanFiles, ...]] = field(default_factory=dict)
+    fields: Mapping[str, Path] = field(default_factory=dict)
 
 
 def find_results(folder: Path, display: Display) -> Results:
@@ -52,8 +59,13 @@ def find_results(folder: Path, display: Display) -> Results:
         if store.is_dir():
             volumes[name] = store, {run: path for run, path in maps.items() if path.is_dir()}
     pairs = [(name, run) for name in display.sets for run in display.methods]
-    timings = {pair: folder / f"timings/{pair[0]}/{pair[1]}.csv" for pair in pairs}
-    benchmarks = {pair: folder / f"benchmarks/reconstruct/{pair[0]}/{pair[1]}.tsv" for pair in pairs}
+    acquired = display.config.get("acquisitions", {})
+    timings, benchmarks = {}, {}
+    for name, run in pairs:
+        clock, job = ("timings/scans", "reconstruct_subjects") if name in acquired else ("timings", "reconstruct")
+        timings[name, run] = folder / f"{clock}/{name}/{run}.csv"
+        benchmarks[name, run] = folder / f"benchmarks/{job}/{name}/{run}.tsv"
+    fields = {name: folder / f"scores/fields/{name}.csv" for name in acquired}
     records = {name: folder / f"networks/{name}.csv" for name in display.config.get("networks", {})}
     inspections = {
         spec.get("label") or name: folder / f"inspect/{name}"
@@ -68,6 +80,8 @@ def find_results(folder: Path, display: Display) -> Results:
         {name: tuple(sorted((folder / f"synthetic/{name}.hashes").glob("*.json"))) for name in display.sets},
         {label: path for label, path in inspections.items() if path.is_dir()},
         {run: path for run, path in tuning.items() if path.is_file()},
+        find_scans(folder, display),
+        {name: path for name, path in fields.items() if path.is_file()},
     )
 
 

@@ -88,18 +88,18 @@ class SetVolumes:
         sample = self.data.isel(sample=index)
         mask = sample["mask"].to_numpy().astype(bool)
         sizes = tuple(float(v) for v in sample["voxel_size"].to_numpy())
-        turn, sizes = _reorientation(self.axis_codes, sizes)
+        turn, sizes = reorientation(self.axis_codes, sizes)
         estimates: dict[str, np.ndarray | None] = {}
         for name, data in self.estimates.items():
             chi = data["chi"].isel(sample=index).to_numpy()
             # NaN beyond the mask is no failure; a map with none inside it is.
-            estimates[name] = _turned(chi, turn) if np.isfinite(chi[mask]).any() else None
+            estimates[name] = turned(chi, turn) if np.isfinite(chi[mask]).any() else None
         return Subject(
             name=self.name(index),
             voxel_size=sizes,
-            local_field=_turned(sample["local_field"].to_numpy(), turn),
-            mask=_turned(mask, turn),
-            chi_ref=_turned(sample["chi"].to_numpy(), turn) if "chi" in sample else None,
+            local_field=turned(sample["local_field"].to_numpy(), turn),
+            mask=turned(mask, turn),
+            chi_ref=turned(sample["chi"].to_numpy(), turn) if "chi" in sample else None,
             estimates=estimates,
             oriented=self.axis_codes is not None,
             b0_dir=_turned_vector(sample["b0_dir"].to_numpy(), turn) if "b0_dir" in sample else (0.0, 0.0, 1.0),
@@ -120,7 +120,7 @@ def _open(path: Path, variables: tuple[str, ...]) -> xr.Dataset:
     return data
 
 
-def _reorientation(
+def reorientation(
     codes: str | None, voxel_size: tuple[float, ...]
 ) -> tuple[np.ndarray | None, tuple[float, float, float]]:
     """Nibabel's orientation array for these codes (voxel axis to patient axis and sign), and the sizes it leads to."""
@@ -136,7 +136,8 @@ def _reorientation(
     return np.array(list(zip(axes, signs, strict=True))), (sizes[0], sizes[1], sizes[2])
 
 
-def _turned(volume: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
+def turned(volume: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
+    """Turn a volume as :func:`reorientation` says."""
     return volume if turn is None else np.asarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]
 
 

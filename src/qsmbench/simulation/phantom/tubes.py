@@ -36,26 +36,36 @@ def smooth_curve(points: Points, radius: Points | float) -> tuple[Points, Points
     return curve, PchipInterpolator(knots, radii)(fine)
 
 
+def cross_section(tube: Tube, area: float = AREA) -> tuple[Points, Points]:
+    """Return points (m, n, 3) in mm that fill a tube, n along its curve, and the volume (m, n) in mm^3 of each.
+
+    `area` is the cross-section in mm^2 that a point stands for, at most.
+    """
+    points, radius = tube
+    along = np.gradient(points, axis=0)
+    step = np.linalg.norm(along, axis=1)
+    along = along / np.maximum(step, 1e-9)[:, None]
+    # any direction not parallel to the curve spans the cross-section
+    other = np.eye(3)[np.argmin(np.abs(along), axis=1)]
+    first = np.cross(along, other)
+    first /= np.linalg.norm(first, axis=1)[:, None]
+    second = np.cross(along, first)
+    count = max(4, int(np.ceil(np.pi * radius.max() ** 2 / area)))
+    index = np.arange(count)
+    distance, turn = np.sqrt((index + 0.5) / count), index * np.pi * (3 - np.sqrt(5))
+    disc = np.stack([distance * np.cos(turn), distance * np.sin(turn)], axis=1)
+    offsets = disc[:, :1, None] * first + disc[:, 1:, None] * second
+    where: Points = points + offsets * radius[:, None]
+    return where, np.broadcast_to(np.pi * radius**2 * step / count, where.shape[:2])
+
+
 def fill_tubes(anatomy: Anatomy, tubes: list[Tube]) -> Float:
     """Return the fraction of every voxel that lies in a tube, at most one."""
     shape = anatomy.mask.shape
     total = np.zeros(int(np.prod(shape)))
-    for points, radius in tubes:
-        along = np.gradient(points, axis=0)
-        step = np.linalg.norm(along, axis=1)
-        along = along / np.maximum(step, 1e-9)[:, None]
-        # any direction not parallel to the curve spans the cross-section
-        other = np.eye(3)[np.argmin(np.abs(along), axis=1)]
-        first = np.cross(along, other)
-        first /= np.linalg.norm(first, axis=1)[:, None]
-        second = np.cross(along, first)
-        count = max(4, int(np.ceil(np.pi * radius.max() ** 2 / AREA)))
-        index = np.arange(count)
-        distance, turn = np.sqrt((index + 0.5) / count), index * np.pi * (3 - np.sqrt(5))
-        disc = np.stack([distance * np.cos(turn), distance * np.sin(turn)], axis=1)
-        offsets = disc[:, :1, None] * first + disc[:, 1:, None] * second
-        where = np.rint(anatomy.voxels(points + offsets * radius[:, None])).astype(int)
-        share = np.broadcast_to(np.pi * radius**2 * step / count, where.shape[:2])
+    for tube in tubes:
+        places, share = cross_section(tube)
+        where = np.rint(anatomy.voxels(places)).astype(int)
         inside = np.all((where >= 0) & (where < shape), axis=-1)
         flat = np.ravel_multi_index(tuple(where[inside].T), shape)
         total += np.bincount(flat, share[inside], total.size)

@@ -206,8 +206,12 @@ def sulcal_veins(anatomy: Anatomy, rng: np.random.Generator) -> list[Tube]:
     return tubes
 
 
+def vessel_tubes(anatomy: Anatomy, rng: np.random.Generator) -> list[Tube]:
+    """Return every vein and sinus."""
+    tubes = sinuses(anatomy) + deep_veins()
+    return tubes + cortical_veins(anatomy, rng) + medullary_veins(anatomy, rng) + sulcal_veins(anatomy, rng)
+
+
 def draw_vessels(anatomy: Anatomy, rng: np.random.Generator) -> Float:
     """Return the fraction of venous blood in every voxel of the mask."""
-    tubes = sinuses(anatomy) + deep_veins()
-    tubes += cortical_veins(anatomy, rng) + medullary_veins(anatomy, rng) + sulcal_veins(anatomy, rng)
-    return np.where(anatomy.mask, fill_tubes(anatomy, tubes), 0).astype(np.float32)
+    return np.where(anatomy.mask, fill_tubes(anatomy, vessel_tubes(anatomy, rng)), 0).astype(np.float32)

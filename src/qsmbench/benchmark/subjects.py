@@ -1,0 +1,235 @@
+"""Prepared scans, subject by subject: reconstruct each with one method, then score chi and fields against the truth.
+
+A prepared set is a BIDS derivative; what a method makes of it is another, with `sub-<label>_Chimap.nii.gz` for each
+scan. Scans of a set may differ in shape, which is why they are files and not one Zarr store.
+
+Scores are taken where brain and prepared field are both known, the same voxels for every method; coverage says how much
+of the brain that is, and what a method left out of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from qsmbench.benchmark.acquisition import read_truth
+from qsmbench.benchmark.evaluation import COLUMNS, config_hash, write_scores
+from qsmbench.benchmark.reconstruction import FAILURES, failure_message, peak_memory
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Reference, Scan
+from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.data.bids_write import sidecar, write_description, write_map
+from qsmbench.data.download import sha256_of
+from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.data.prepared import PreparedScan, prepared_scans
+from qsmbench.methods.registry import build, find
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.case_registry import ALL_METRICS, Score, score_case, whole_mask_metrics
+from qsmbench.metrics.registry import score
+from qsmbench.provenance.version import code_version
+
+FIELD_METRICS = ("nrmse_demeaned", "correlation", "coverage")
+
+
+def read_scan(prepared: PreparedScan) -> Scan:
+    """What a method may see of a prepared scan."""
+    field = read_volume(prepared.path("local_field"), finite=False)
+    about = json.loads(sidecar(prepared.path("local_field")).read_text(encoding="utf-8"))
+    extra = {
+        name: torch.from_numpy(read_volume(prepared.path(name), finite=False, like=field).data)
+        for name in ("magnitude", "field_noise")
+    }
+    return Scan(
+        local_field=torch.from_numpy(field.data),
+        mask=torch.from_numpy(read_mask(prepared.path("local_mask"), like=field)),
+        grid=Grid.from_affine(field.data.shape, field.affine, about.get("B0_dir")),
+        magnitude=extra["magnitude"],
+        field_noise=extra["field_noise"],
+        b0=about.get("MagneticFieldStrength"),
+        echo_times=tuple(about.get("EchoTimes", ())),
+    )
+
+
+def reconstruct_subjects(
+    *,
+    prepared: Path,
+    subjects: Sequence[str],
+    method: str,
+    options: dict[str, Any],
+    weights: Path | None,
+    out: Path,
+    status: Path,
+    timings: Path,
+    device: str = "cpu",
+) -> None:
+    """Run one method on every scan of a prepared set; a failure is a record.
+
+    Args:
+        prepared: BIDS derivative of the preparation.
+        subjects: labels.
+        method: name in the registry.
+        options: parameters that differ from the defaults.
+        weights: of a network, or None.
+        out: BIDS derivative to write; a scan on which the method failed has no map.
+        status: JSON to write: what ran, and per scan whether it worked and the hash of the result.
+        timings: CSV to write: seconds per scan, and the most memory so far in MB (`reconstruction.peak_memory`).
+        device: of torch.
+    """
+    reconstruct = build(method, options, weights)
+    label = find(method).label
+    write_description(
+        out, f"{label} susceptibility maps", code_version(), derivative=True, sources=[prepared.name], step=method
+    )
+    rows: list[dict[str, Any]] = []
+    clock = io.StringIO()
+    writer = csv.writer(clock, lineterminator="\n")
+    writer.writerow(("subject", "seconds", "peak_mb"))
+    for item in tqdm(prepared_scans(prepared, subjects), unit="scan", desc=method, disable=None):
+        scan = read_scan(item).to(device)
+        started = time.perf_counter()
+        try:
+            result = reconstruct.reconstruct(scan)
+            chi = result.chi.cpu().numpy()
+        except FAILURES as error:
+            message = failure_message(error)
+            rows.append({"scan": item.name, "status": "failed", "message": message, "sha256": ""})
+            tqdm.write(f"{item.name}: {method} failed: {message}")
+            continue
+        writer.writerow((item.name, f"{time.perf_counter() - started:.4f}", f"{peak_memory(device):.0f}"))
+        path = item.chimap(out)
+        about = {
+            "Description": f"magnetic susceptibility, {label}",
+            "Units": "ppm",
+            "Method": method,
+            "Parameters": find(method).options | options,
+            "Courses": [asdict(course) for course in result.courses],
+            "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
+        }
+        write_map(path, chi, scan.grid, about)
+        rows.append({"scan": item.name, "status": "ok", "message": "", "sha256": sha256_of(path)})
+    weights_hash = "" if weights is None else sha256_of(weights)
+    write_text_atomic(timings, clock.getvalue())
+    write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows})
+
+
+def evaluate_subjects(
+    *,
+    set_name: str,
+    run_name: str,
+    truth: Path,
+    prepared: Path,
+    subjects: Sequence[str],
+    maps: Path,
+    status: Path,
+    metrics: Iterable[str],
+    seed: int,
+    out: Path,
+) -> None:
+    """Score one method's maps of a simulated set and write the rows as Parquet.
+
+    Args:
+        set_name: of the set.
+        run_name: of the method's entry in the configuration.
+        truth: the raw dataset, which holds the ground truth.
+        prepared: BIDS derivative of the preparation.
+        subjects: labels.
+        maps: BIDS derivative of the method.
+        status: the JSON that came with it.
+        metrics: names; those that need tissue labels give no score.
+        seed: of the run.
+        out: Parquet to write.
+
+    Raises:
+        InputError: an unknown metric, or files that do not belong together.
+    """
+    names = list(metrics)
+    made = json.loads(status.read_text(encoding="utf-8"))
+    results = {row["scan"]: row for row in made["scans"]}
+    common = {
+        "set": set_name,
+        "method": run_name,
+        "code_version": code_version(),
+        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
+        "weights_hash": made["weights_sha256"],
+        "seed": seed,
+    }
+    rows: list[dict[str, Any]] = []
+    for item in prepared_scans(prepared, subjects):
+        if item.name not in results:
+            raise InputError(f"{status} knows nothing of {item.name}; reconstruct again")
+        result = results[item.name]
+        # A method that failed leaves a row a metric, so that what is missing shows in every column.
+        scores = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
+        if result["status"] == "ok":
+            scores = _score_scan(item, read_truth(truth, item.subject).reference, item.chimap(maps), names)
+        data_hash = config_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
+        rows += [
+            {
+                **common,
+                "subject": item.name,
+                "metric": name,
+                "region": region,
+                "value": value,
+                "unit": ALL_METRICS[name].unit,
+                "status": result["status"],
+                "message": result["message"],
+                "data_hash": data_hash,
+            }
+            for name, region, value in scores
+        ]
+    write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
+
+
+def _score_scan(item: PreparedScan, reference: Reference, chimap: Path, names: Sequence[str]) -> list[Score]:
+    known = read_mask(item.path("local_mask")) & reference.mask
+    case = Case(
+        estimate=read_volume(chimap).data,
+        mask=known,
+        grid=reference.grid,
+        reference=reference.chi,
+        local_field=read_volume(item.path("local_field"), finite=False).data,
+    )
+    # Against the whole brain: what background removal took away is not there for any method.
+    share = float(known.sum()) / float(reference.mask.sum())
+    return [s._replace(value=s.value * share) if s.metric == "coverage" else s for s in score_case(case, names)]
+
+
+def evaluate_fields(*, truth: Path, prepared: Path, subjects: Sequence[str], out: Path) -> None:
+    """Compare the prepared total and local fields of a simulated set with the truth: CSV, a row a scan and field.
+
+    Columns: subject, field, nrmse_demeaned (%), rms_error (ppb, demeaned), correlation, coverage (of the brain).
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("subject", "field", "nrmse_demeaned", "rms_error", "correlation", "coverage"))
+    for item in prepared_scans(prepared, subjects):
+        true = read_truth(truth, item.subject)
+        brain, size = true.reference.mask, true.reference.grid.voxel_size
+        for field, field_mask, reference in (
+            ("total", "mask", true.total_field),
+            ("local", "local_mask", true.local_field),
+        ):
+            known = read_mask(item.path(field_mask)) & brain
+            estimate = read_volume(item.path(f"{field}_field"), finite=False).data
+            values = score(estimate, reference, known, size, FIELD_METRICS)
+            error = (estimate - reference)[known].astype(np.float64)
+            numbers = (
+                values["nrmse_demeaned"],
+                1000 * error.std(),
+                values["correlation"],
+                values["coverage"] * known.sum() / brain.sum(),
+            )
+            writer.writerow((item.name, field, *(f"{value:.6g}" for value in numbers)))
+    write_text_atomic(out, table.getvalue())

@@ -1,0 +1,139 @@
+"""`qsmbench prepare`: from a scanner's phase to the local field."""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from qsmbench.cli.common import parse_json, parse_options
+from qsmbench.core.errors import InputError
+from qsmbench.preparation.dataset import prepare_bids, prepare_files
+from qsmbench.preparation.settings import PreparationSettings
+
+# Radius and the like belong to one method each: another method starts from its own defaults.
+_BACKGROUNDS = ("resharp", "vsharp", "pdf")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    dataset = parser.add_argument_group("a BIDS dataset")
+    dataset.add_argument("--bids", type=Path, metavar="DIR", help="top folder of the dataset")
+    dataset.add_argument("--subject", nargs="+", default=[], metavar="ID", help="only these subjects")
+    dataset.add_argument("--masks", type=Path, metavar="DIR", help="BIDS derivatives with masks to use as they are")
+    files = parser.add_argument_group("the files of one scan (NIfTI, one an echo, or all echoes in one)")
+    files.add_argument("--phase", type=Path, nargs="+", metavar="P", help="radians or any linear scale")
+    files.add_argument("--magnitude", type=Path, nargs="+", metavar="M", help="magnitudes in the same order")
+    files.add_argument("--echo-times", type=float, nargs="+", metavar="S", help="s")
+    files.add_argument("--b0", type=float, metavar="T", help="main field, T")
+    files.add_argument("--mask", type=Path, help="mask to use as it is, non-zero inside")
+    files.add_argument("--b0-dir", type=float, nargs=3, metavar=("X", "Y", "Z"), help="B0 in voxel axes")
+    parser.add_argument("--out-dir", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--flip-phase", action="store_true", help="the scanner counts phase the other way: negate it")
+    parser.add_argument("--background", choices=_BACKGROUNDS, help="background removal (default: resharp)")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="SECTION.NAME=VALUE",
+        help="any setting of docs/preparation.md, e.g. background.radius=5",
+    )
+    parser.add_argument("--spec", default="{}", metavar="JSON", help="settings as JSON; the options above go before")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prepare a dataset or a scan."""
+    settings = read_settings(arguments)
+    if arguments.threads < 1:
+        raise InputError(f"--threads must be at least 1, got {arguments.threads}")
+    torch.set_num_threads(arguments.threads)
+    with shown_log():
+        _prepare(arguments, settings)
+
+
+def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> None:
+    loose = {"--phase": arguments.phase, "--magnitude": arguments.magnitude, "--echo-times": arguments.echo_times}
+    loose |= {"--b0": arguments.b0}
+    if arguments.bids is not None:
+        given = [name for name, value in (loose | {"--mask": arguments.mask}).items() if value is not None]
+        if given:
+            raise InputError(f"--bids goes without {', '.join(given)}; the dataset says all of it")
+        prepare_bids(arguments.bids, arguments.out_dir, settings, arguments.subject, arguments.masks)
+        return
+    missing = [name for name, value in loose.items() if value is None]
+    if missing:
+        raise InputError(f"give --bids DIR, or for one scan also {', '.join(missing)}")
+    prepare_files(
+        arguments.phase,
+        magnitude=arguments.magnitude,
+        echo_times=arguments.echo_times,
+        b0=arguments.b0,
+        out_dir=arguments.out_dir,
+        settings=settings,
+        mask=arguments.mask,
+        b0_dir=arguments.b0_dir,
+    )
+
+
+@contextmanager
+def shown_log() -> Iterator[None]:
+    """Show the preparation's log lines, and no library's, on standard error."""
+    logger = logging.getLogger("qsmbench.preparation")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
+    """Return the settings that --spec, --option, --background and --flip-phase make together.
+
+    Raises:
+        InputError: an unknown setting or a value that does not fit.
+    """
+    tree = parse_json(arguments.spec, "--spec")
+    if not isinstance(tree, dict):
+        raise InputError("--spec must be a JSON object")
+    if arguments.flip_phase:
+        _set(tree, "phase.flipped", True)
+    if arguments.background is not None:
+        _set(tree, "background.kind", arguments.background)
+    for name, text in parse_options(arguments.option).items():
+        _set(tree, name, _value(text))
+    background = tree.get("background")
+    if isinstance(background, dict):
+        background.setdefault("kind", "resharp")
+    try:
+        return PreparationSettings.model_validate(tree)
+    except ValidationError as error:
+        lines = []
+        for e in error.errors():
+            where = ".".join(str(p) for p in e["loc"] if p not in _BACKGROUNDS)
+            lines.append(f"setting {where}: {e['msg']}; see docs/preparation.md")
+        raise InputError("\n".join(lines)) from error
+
+
+def _set(tree: dict[str, Any], name: str, value: object) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--option {name}: '{section}' is no section of settings")
+    tree[last] = value
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,38 @@
+"""One entry point to the background removals: the settings say which."""
+
+from __future__ import annotations
+
+import torch
+
+from qsmbench.core.errors import InputError
+from qsmbench.preparation.background.contract import Local, Total
+from qsmbench.preparation.background.pdf import pdf
+from qsmbench.preparation.background.resharp import resharp
+from qsmbench.preparation.background.vsharp import vsharp
+from qsmbench.preparation.settings import Background, Resharp, Vsharp
+
+
+def remove(total: Total, settings: Background) -> Local:
+    """Remove the background field.
+
+    Raises:
+        InputError: nothing of the mask is left after the erosion.
+    """
+    with torch.no_grad():
+        if isinstance(settings, Resharp):
+            local = resharp(total, settings)
+        elif isinstance(settings, Vsharp):
+            local = vsharp(total, settings)
+        else:
+            local = pdf(total, settings)
+    n_left, n_voxels = int(local.mask.sum()), int(total.mask.sum())
+    if n_left == 0:
+        raise InputError(
+            f"{settings.kind}: no voxel of the mask is left after eroding it; give a larger mask or a smaller radius"
+        )
+    report: dict[str, float | int | str] = {
+        "MaskVoxels": n_voxels,
+        "LocalMaskVoxels": n_left,
+        "ErodedFraction": round(1 - n_left / n_voxels, 6),
+    }
+    return Local(local.field, local.mask, report | dict(local.report))

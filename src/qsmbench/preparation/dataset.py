@@ -1,0 +1,183 @@
+"""Files in, files out: a BIDS dataset, or the loose files of one scan.
+
+Everything is read and checked before anything is computed, and everything of an acquisition is computed before anything
+of it is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.data.nifti import Volume, read_mask, read_volumes
+from qsmbench.preparation import bids
+from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
+from qsmbench.preparation.errors import Mistakes
+from qsmbench.preparation.outputs import loose_path, output_path, write_description, write_outputs
+from qsmbench.preparation.phase_units import to_radians
+from qsmbench.preparation.pipeline import Prepared, prepare
+from qsmbench.preparation.settings import PreparationSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written of one acquisition.
+
+    Attributes:
+        entities: of the acquisition; empty for loose files.
+        paths: NIfTI files by name (`data.prepared.OUTPUTS`).
+        warnings: one line each.
+    """
+
+    entities: Mapping[str, str]
+    paths: Mapping[str, Path]
+    warnings: tuple[str, ...]
+
+
+def prepare_bids(
+    bids_dir: Path,
+    out_dir: Path,
+    settings: PreparationSettings,
+    subjects: Sequence[str] = (),
+    masks: Path | None = None,
+) -> list[Written]:
+    """Prepare the acquisitions of a BIDS dataset and write BIDS derivatives.
+
+    Args:
+        bids_dir: top folder of the dataset.
+        out_dir: top folder of the derivatives; may lie in the dataset (`derivatives/...`), but not be it.
+        settings: every choice.
+        subjects: labels; none means all.
+        masks: folder of a dataset with masks (`sub-*/**/*_mask.nii.gz`) that take the place of the extracted ones.
+
+    Raises:
+        InputError: everything that is wrong in the dataset, one line each; nothing is then written.
+    """
+    if bids_dir.resolve() == out_dir.resolve():
+        raise InputError(f"{out_dir} is the dataset itself; give another folder for the derivatives")
+    acquisitions = bids.find_acquisitions(bids_dir, subjects)
+    mistakes = Mistakes()
+    # Kept where there is only one; of many, holding them all could take more memory than there is.
+    loaded: bids.Loaded | None = None
+    for acquisition in acquisitions:
+        loaded = None
+        with mistakes.collected():
+            loaded = bids.load(acquisition, settings.phase, masks)
+    mistakes.check()
+    written = []
+    for acquisition in acquisitions:
+        if loaded is None or len(acquisitions) > 1:
+            loaded = bids.load(acquisition, settings.phase, masks)
+        logger.info("%s: phase %s", acquisition.name, loaded.phase_scaling)
+        prepared = prepare(loaded.echoes, settings, loaded.mask)
+        paths = {name: output_path(out_dir, acquisition.entities, name) for name in prepared.volumes}
+        source = _source(loaded.echoes, loaded.phase_scaling)
+        source["Sources"] = [f"bids:raw:{path}" for path in acquisition.sources]
+        write_description(out_dir, bids_dir)
+        write_outputs(paths, prepared, settings, source)
+        _tell(acquisition.name, prepared)
+        written.append(Written(acquisition.entities, paths, prepared.warnings))
+    return written
+
+
+def prepare_files(
+    phase: Sequence[Path],
+    *,
+    magnitude: Sequence[Path],
+    echo_times: Sequence[float],
+    b0: float,
+    out_dir: Path,
+    settings: PreparationSettings,
+    mask: Path | None = None,
+    b0_dir: Sequence[float] | None = None,
+) -> Written:
+    """Prepare one scan given as loose files and write plainly named ones.
+
+    Args:
+        phase: one file an echo, or one with all echoes along the fourth axis.
+        magnitude: likewise.
+        echo_times: s.
+        b0: T.
+        out_dir: folder for `local_field.nii.gz` and the others.
+        settings: every choice.
+        mask: non-zero inside, used as it is.
+        b0_dir: in voxel axes; by default the scanner's z axis through the affine.
+
+    Raises:
+        InputError: everything that is wrong, one line each; nothing is then written.
+    """
+    mistakes = Mistakes()
+    name = phase[0].name
+    times = tuple(echo_times)
+    with mistakes.collected():
+        check_echo_times(times, name)
+    with mistakes.collected():
+        check_b0(b0, name)
+    phases, first = _read_echoes("phase", phase, len(times), None, mistakes)
+    magnitudes, first = _read_echoes("magnitude", magnitude, len(times), first, mistakes)
+    grid, inside = None, None
+    if first is not None:
+        with mistakes.collected():
+            try:
+                grid = Grid.from_affine(first.data.shape, first.affine, b0_dir)
+            except InputError as error:
+                raise InputError(f"{phase[0]}: {error}") from error
+    if mask is not None:
+        with mistakes.collected():
+            inside = read_mask(mask, like=first)
+    mistakes.check()
+    assert grid is not None and phases is not None and magnitudes is not None
+    radians, scaling = to_radians(phases, settings.phase.units, name)
+    logger.info("%s: phase %s", name, scaling)
+    echoes = Echoes(-radians if settings.phase.flipped else radians, magnitudes, grid, times, b0, name)
+    prepared = prepare(echoes, settings, inside)
+    paths = {name: loose_path(out_dir, name) for name in prepared.volumes}
+    source = _source(echoes, scaling + (", negated" if settings.phase.flipped else ""))
+    source["Sources"] = [path.name for path in (*phase, *magnitude)]
+    write_outputs(paths, prepared, settings, source)
+    _tell(name, prepared)
+    return Written({}, paths, prepared.warnings)
+
+
+def _read_echoes(
+    what: str, paths: Sequence[Path], n_echoes: int, like: Volume | None, mistakes: Mistakes
+) -> tuple[NDArray[np.float32] | None, Volume | None]:
+    volumes: list[Volume] = []
+    sound = True
+    for path in paths:
+        before = len(mistakes.lines)
+        with mistakes.collected():
+            volumes.extend(read_volumes(path, like=like or (volumes[0] if volumes else None)))
+        sound = sound and len(mistakes.lines) == before
+    if sound and len(volumes) != n_echoes:
+        mistakes.add(f"{paths[0]}: {len(volumes)} {what} volumes for {n_echoes} echo times; give one of each an echo")
+        sound = False
+    first = like or (volumes[0] if volumes else None)
+    return (np.stack([v.data for v in volumes]) if sound and volumes else None), first
+
+
+def _source(echoes: Echoes, phase_scaling: str) -> dict[str, object]:
+    return {
+        "EchoTimes": list(echoes.echo_times),
+        "MagneticFieldStrength": echoes.b0,
+        "B0_dir": [round(b, 7) for b in echoes.grid.b0_dir],
+        "PhaseScaling": phase_scaling,
+    }
+
+
+def _tell(name: str, prepared: Prepared) -> None:
+    volume = float(np.prod(prepared.grid.voxel_size)) / 1000
+    n_mask, n_local = (int(np.count_nonzero(prepared.volumes[m])) for m in ("mask", "local_mask"))
+    eroded = 100 * (1 - n_local / n_mask)
+    logger.info(
+        "%s: mask %.0f ml, local field on %.0f ml (%.1f %% eroded)", name, n_mask * volume, n_local * volume, eroded
+    )

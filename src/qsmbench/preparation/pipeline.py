@@ -1,0 +1,112 @@
+"""The whole way of one acquisition, arrays in and arrays out.
+
+mask -> field fit in it -> mask refined by the fit -> background removal -> local field; R2*, SWI, minIP beside it
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.preparation import swi
+from qsmbench.preparation.background.contract import Total
+from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.echoes import Echoes
+from qsmbench.preparation.field_fit import fit_field
+from qsmbench.preparation.mask import first_mask, refine
+from qsmbench.preparation.polarity import SUSPICIOUS, asymmetry
+from qsmbench.preparation.relaxation import fit_r2star
+from qsmbench.preparation.settings import PreparationSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What preparation gives; all volumes (x, y, z), on ``grid``, zero outside their mask.
+
+    Attributes:
+        volumes: by name: `mask` (bool), `local_mask` (bool, where the local field holds), `total_field`, `local_field`,
+            `field_noise` (ppm), `offset` (rad), `magnitude` (root of the echoes' summed squares), and where there are
+            the echoes and settings for it `r2star` (1/s), `swi`, `minip`.
+        grid: geometry.
+        report: numbers for the sidecars.
+        warnings: one line each.
+    """
+
+    volumes: Mapping[str, NDArray[np.float32] | NDArray[np.bool_]]
+    grid: Grid
+    report: Mapping[str, object]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool_] | None = None) -> Prepared:
+    """Prepare one acquisition.
+
+    Args:
+        echoes: what the scanner gave, paramagnetic positive.
+        settings: every choice.
+        mask: (x, y, z) bool, used as it is; by default made as the settings say and refined by the fit.
+
+    Raises:
+        InputError: an empty mask, or nothing left of it.
+    """
+    warnings: list[str] = []
+    if mask is not None:
+        echoes.grid.check_shape(f"{echoes.name}: mask", mask.shape)
+        if not mask.any():
+            raise InputError(f"{echoes.name}: the mask is empty; give one with the brain set to 1")
+    given = mask is not None
+    inside = first_mask(echoes, settings.mask) if mask is None else mask
+    fit = fit_field(echoes, inside, settings.fit)
+    if not given and settings.mask.method != "whole":
+        inside = refine(inside, fit, settings.mask, echoes)
+    total_field = np.where(inside, fit.total_field, 0)
+    noise = np.where(inside, fit.field_noise, 0)
+    local = remove(
+        Total(torch.from_numpy(total_field), torch.from_numpy(inside), echoes.grid, torch.from_numpy(noise)),
+        settings.background,
+    )
+    local_field, local_mask = local.field.numpy(), local.mask.numpy()
+    skewness = asymmetry(local_field, local_mask, echoes.grid)
+    if skewness < SUSPICIOUS:
+        warnings.append(
+            f"{echoes.name}: veins and deep grey matter look diamagnetic (skewness {skewness:.2f}); if the "
+            "scanner counts phase the other way, prepare again with --flip-phase"
+        )
+    if echoes.n_echoes == 1:
+        warnings.append(
+            f"{echoes.name}: one echo only: the coil's offset phase cannot be told from the field and is left in it"
+        )
+    volumes: dict[str, NDArray[np.float32] | NDArray[np.bool_]] = {
+        "mask": inside,
+        "local_mask": local_mask,
+        "total_field": total_field,
+        "local_field": local_field,
+        "field_noise": noise,
+        "magnitude": np.sqrt(np.einsum("exyz,exyz->xyz", echoes.magnitude, echoes.magnitude)),
+    }
+    if echoes.n_echoes > 1:
+        volumes["offset"] = np.where(inside, fit.offset, 0)
+        volumes["r2star"] = fit_r2star(echoes.magnitude, echoes.echo_times, inside)
+    report: dict[str, object] = {
+        "MaskSource": "given" if given else settings.mask.method,
+        "Background": dict(local.report),
+        "SignalNoise": fit.noise,
+        "ChiSkewness": round(skewness, 4),
+    }
+    if settings.swi is not None:
+        weighted = swi.swi(echoes, settings.swi)
+        volumes["swi"] = weighted
+        volumes["minip"] = swi.minimum_projection(weighted, echoes.grid.voxel_size[2], settings.swi.slab)
+        report["SwiEchoTime"] = echoes.echo_times[swi.choose_echo(echoes, settings.swi)]
+    for warning in warnings:
+        logger.warning(warning)
+    return Prepared(volumes, echoes.grid, report, tuple(warnings))

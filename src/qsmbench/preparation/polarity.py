@@ -1,0 +1,47 @@
+"""Does the phase count the right way? A warning where veins and deep grey matter would come out diamagnetic.
+
+Strong sources inside a brain are paramagnetic: deoxygenated blood, iron. Their spheres and cylinders make the
+susceptibility map's tail heavier on the positive side, its skewness positive; a flipped phase turns the sign. A quick
+map by truncated k-space division is good enough to tell, away from the rim, where what background removal left over
+weighs more. Calcifications alone can turn the sign too, hence a warning and not an error. Measured values are in
+docs/preparation.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.ndimage
+import torch
+from numpy.typing import NDArray
+from scipy.stats import skew
+
+from qsmbench.core.grid import Grid
+from qsmbench.physics.dipole import DipoleConvolution
+from qsmbench.physics.fourier import FourierFilter
+
+# |D| below this is dropped: streaks would hide the tails (truncated division, Wharton 2010, doi 10.1002/mrm.22334).
+_THRESHOLD = 0.2
+# Of the voxels, from each side, that count as artefacts.
+_TRIM = 0.0005
+# So far from the rim, mm, or as far as half of the mask lies, where that is less.
+_DEPTH = 10.0
+# Below this skewness the tails lie on the wrong side beyond doubt; a crop without strong sources has some 0 (ours).
+SUSPICIOUS = -0.2
+
+
+def asymmetry(local_field: NDArray[np.float32], mask: NDArray[np.bool_], grid: Grid) -> float:
+    """Return the skewness of a quick susceptibility map: positive where strong sources are paramagnetic.
+
+    Args:
+        local_field: (x, y, z), ppm, zero outside the mask.
+        mask: (x, y, z).
+        grid: geometry.
+    """
+    dipole = DipoleConvolution(grid, padding=1.25)
+    strong = dipole.kernel.abs() > _THRESHOLD
+    inverse = torch.where(strong, 1 / torch.where(strong, dipole.kernel, 1.0), 0.0)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(mask, 1), sampling=grid.voxel_size)[1:-1, 1:-1, 1:-1]
+    deep = mask & (depth >= min(_DEPTH, float(np.median(depth[mask]))))
+    chi = FourierFilter(inverse, dipole.shape, dipole.padded)(torch.from_numpy(local_field)).numpy()[deep]
+    low, high = np.quantile(chi, [_TRIM, 1 - _TRIM])
+    return float(skew(np.clip(chi, low, high)))

@@ -1,0 +1,128 @@
+"""Every choice of the preparation, its default and where the default comes from.
+
+This module is configuration: it imports neither numpy nor torch, so that a command line can read it at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhaseSettings(_Part):
+    """How stored phase becomes radians with paramagnetic positive."""
+
+    units: Literal["auto", "rad"] = Field(
+        "auto",
+        description="auto: radians, scanner integers or any linear scale, told by range and sidecar; rad: as it is",
+    )
+    flipped: bool = Field(False, description="the scanner counts phase the other way: negate it")
+
+
+class MaskSettings(_Part):
+    """The mask in which the field is fitted."""
+
+    method: Literal["bet", "threshold", "whole"] = Field(
+        "bet",
+        description="bet: brain extraction (Smith 2002); threshold: Otsu on the magnitude; whole: every voxel. "
+        "A mask that is given takes the place of all three",
+    )
+    fractional_intensity: float = Field(
+        0.5, gt=0, lt=1, description="of bet: smaller values give a larger brain (Smith 2002: 0.5)"
+    )
+    max_noise: float | None = Field(
+        6.0,
+        gt=0,
+        description="leave out what is connected to the rim and has a field noise above this multiple of the median "
+        "(ours); none keeps the mask as it is",
+    )
+    min_coherence: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels",
+    )
+    fill_holes: bool = Field(True, description="fill what the mask encloses")
+
+
+class FieldFitSettings(_Part):
+    """Unwrapping and the fit of a field to the echoes."""
+
+    model: Literal["complex", "linear"] = Field(
+        "complex",
+        description="complex: nonlinear fit of the complex signal (Kressler 2010, Liu 2013); linear: weighted straight "
+        "line through the phase unwrapped in time",
+    )
+    unwrapping: Literal["path", "laplacian"] = Field(
+        "path",
+        description="path: 3-D path following (Abdul-Rahman 2007, scikit-image); laplacian: Schofield & Zhu 2003",
+    )
+    iterations: int = Field(10, ge=1, description="at most so many steps of the complex fit in a voxel")
+
+
+class Resharp(_Part):
+    """RESHARP: Tikhonov-regularised spherical mean value filtering (Sun & Wilman 2014, doi 10.1002/mrm.24765)."""
+
+    kind: Literal["resharp"] = Field("resharp", description="use RESHARP")
+    radius: float = Field(6.0, gt=0, description="of the sphere, mm; as much is eroded (Meta-QSM: 6 mm)")
+    regularisation: float = Field(
+        1e-4, ge=0, description="Tikhonov parameter (the authors' code: 1e-4; their paper: 5e-4 to 1e-2 in vivo)"
+    )
+    preconditioner: float = Field(
+        0.01,
+        ge=0,
+        description="mu of the preconditioner (C^2 + mu)^-1 in k-space (ours); 0: plain conjugate gradients, as the "
+        "authors, which need about 80 iterations",
+    )
+    tolerance: float = Field(1e-5, gt=0, description="conjugate gradients stop at this relative residual")
+    iterations: int = Field(30, ge=1, description="at most so many steps; stopping early regularises less")
+
+
+class Vsharp(_Part):
+    """V-SHARP: spherical mean values of shrinking radius towards the rim (Li 2011; Schweser 2011)."""
+
+    kind: Literal["vsharp"] = Field(description="use V-SHARP")
+    radius: float = Field(8.0, gt=0, description="largest radius, mm")
+    min_radius: float = Field(3.0, gt=0, description="smallest radius, mm; as much is eroded")
+    step: float = Field(1.0, gt=0, description="difference of two radii, mm")
+    threshold: float = Field(0.1, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
+
+
+class Pdf(_Part):
+    """PDF: projection onto dipole fields of sources outside the mask (de Rochefort 2010; Liu 2011)."""
+
+    kind: Literal["pdf"] = Field(description="use PDF")
+    tolerance: float = Field(1e-3, gt=0, description="conjugate gradients stop at this relative residual")
+    iterations: int = Field(30, ge=1, description="at most so many conjugate gradient steps")
+    margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm (ours)")
+
+
+Background = Annotated[Resharp | Vsharp | Pdf, Field(discriminator="kind")]
+
+
+class SwiSettings(_Part):
+    """Susceptibility-weighted image (Haacke 2004, doi 10.1002/mrm.20198)."""
+
+    cutoff: float = Field(
+        0.125,
+        gt=0,
+        description="of the homodyne low-pass, 1/mm (a central 64 of 512 samples at a field of view of 256 mm)",
+    )
+    power: int = Field(4, ge=1, description="how often the phase mask multiplies the magnitude")
+    echo_time: float = Field(0.020, gt=0, description="the echo nearest to this time is used, s (20 ms at 3 T)")
+    slab: float = Field(16.0, gt=0, description="thickness of the minimum-intensity projection along z, mm")
+
+
+class PreparationSettings(_Part):
+    """From a scanner's phase to the local field."""
+
+    phase: PhaseSettings = Field(PhaseSettings(), description="phase as stored")
+    mask: MaskSettings = Field(MaskSettings(), description="mask")
+    fit: FieldFitSettings = Field(FieldFitSettings(), description="unwrapping and field fit")
+    background: Background = Field(Resharp(), description="background removal")
+    swi: SwiSettings | None = Field(SwiSettings(), description="susceptibility-weighted image; none: leave it out")

@@ -1,0 +1,145 @@
+"""One contract for every background removal, and the numbers on a head whose local field is known."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.preparation.background.box import Box
+from qsmbench.preparation.background.cg import conjugate_gradients
+from qsmbench.preparation.background.contract import Total
+from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.settings import Pdf, Resharp, Vsharp
+
+METHODS = [Resharp(), Vsharp(kind="vsharp"), Pdf(kind="pdf")]
+IDS = [m.kind for m in METHODS]
+
+
+def demeaned_error(local, truth):
+    a, b = (v[local.mask.numpy()] for v in (local.field.numpy(), truth))
+    a, b = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def total_of(head, field=None):
+    field = np.where(head.mask, head.total_field if field is None else field, 0).astype(np.float32)
+    return Total(torch.from_numpy(field), torch.from_numpy(head.mask), head.grid)
+
+
+@pytest.mark.parametrize("settings", METHODS, ids=IDS)
+def test_contract(head, settings):
+    total = total_of(head)
+    local = remove(total, settings)
+    assert local.field.dtype == torch.float32
+    assert local.field.shape == head.grid.shape
+    assert local.mask.dtype == torch.bool
+    assert (local.field[~local.mask] == 0).all()
+    assert not (local.mask & ~total.mask).any()
+    n_left = int(local.mask.sum())
+    assert local.report["LocalMaskVoxels"] == n_left
+    assert local.report["ErodedFraction"] == pytest.approx(1 - n_left / head.mask.sum(), abs=1e-5)
+    before = np.linalg.norm(total.field[local.mask]) / np.linalg.norm(head.local_field[local.mask.numpy()])
+    assert before > 10
+    assert demeaned_error(local, head.local_field) < 0.6
+    again = remove(total, settings)
+    assert torch.equal(again.field, local.field)
+
+
+@pytest.mark.parametrize("settings", METHODS[:2], ids=IDS[:2])
+def test_a_harmonic_field_is_background_altogether(head, settings):
+    x, y, z = (np.arange(n) * v for n, v in zip(head.grid.shape, head.grid.voxel_size, strict=True))
+    x, y, z = (a - a.mean() for a in (x, y, z))
+    field = 1e-4 * (x[:, None, None] ** 2 - z[None, None, :] ** 2) + 0.01 * y[None, :, None]
+    local = remove(total_of(head, field), settings)
+    assert float(local.field.abs().max()) < 0.02 * np.abs(field[head.mask]).max()
+
+
+def test_resharp_erodes_a_sphere_of_its_radius(head):
+    local = remove(total_of(head), Resharp(radius=6.0))
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(head.mask, sampling=head.grid.voxel_size)
+    kept = local.mask.numpy()
+    assert depth[kept].min() > 6.0
+    assert kept[depth > 6.0 + 1e-6].all()
+
+
+def test_plain_and_preconditioned_resharp_agree_when_both_have_converged(head):
+    plain = Resharp(preconditioner=0, regularisation=0.05, iterations=400, tolerance=1e-6)
+    fast = Resharp(regularisation=0.05, iterations=400, tolerance=1e-6)
+    a, b = (remove(total_of(head), s) for s in (plain, fast))
+    assert float((a.field - b.field).norm() / a.field.norm()) < 1e-3
+
+
+def test_pdf_turns_with_b0(head):
+    oblique = type(head)(b0_dir=(0.3, -0.2, 0.93))
+    right = remove(total_of(oblique), Pdf(kind="pdf"))
+    wrong = remove(
+        Total(total_of(oblique).field, torch.from_numpy(oblique.mask), head.grid),
+        Pdf(kind="pdf"),
+    )
+    assert demeaned_error(right, oblique.local_field) < 0.7 * demeaned_error(wrong, oblique.local_field)
+
+
+def test_a_mask_too_thin_is_refused(head):
+    with pytest.raises(InputError, match="resharp: no voxel of the mask is left after eroding it"):
+        remove(total_of(head), Resharp(radius=60.0))
+    with pytest.raises(InputError, match="min_radius 9 mm exceeds radius 8 mm"):
+        remove(total_of(head), Vsharp(kind="vsharp", min_radius=9))
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit", "coverage"),
+    [(Resharp(), 0.22, 0.68), (Vsharp(kind="vsharp"), 0.27, 0.75), (Pdf(kind="pdf"), 0.35, 1.0)],
+    ids=IDS,
+)
+def test_on_a_head_with_strong_sources_outside(shared_data, settings, limit, coverage):
+    field = read_volume(shared_data / "background_case" / "total_field.nii.gz")
+    truth = read_volume(shared_data / "background_case" / "local_field.nii.gz").data
+    mask = read_mask(shared_data / "challenge2016" / "mask.nii.gz")
+    grid = Grid.from_affine(mask.shape, field.affine)
+    start = time.process_time()
+    local = remove(Total(torch.from_numpy(field.data), torch.from_numpy(mask), grid), settings)
+    seconds = time.process_time() - start
+    assert demeaned_error(local, truth) <= limit
+    assert local.mask.sum() / mask.sum() >= coverage
+    assert seconds < 10 or settings.kind != "resharp"
+
+
+def test_box_cuts_and_pastes_across_the_rim():
+    mask = torch.zeros(9, 8, 7, dtype=torch.bool)
+    mask[0:3, 4:8, 2:4] = True
+    volume = torch.arange(9 * 8 * 7, dtype=torch.float32).reshape(9, 8, 7) + 1
+    box = Box.around(mask, (1.0, 1.0, 1.0), 2.5)
+    assert box.low == (-2, 2, 0)
+    cut = box.cut(volume)
+    assert tuple(cut.shape) == box.shape
+    assert float(cut[2, 0, 0]) == float(volume[0, 2, 0])
+    assert (cut[:2] == 0).all()
+    pasted = box.paste(cut, (9, 8, 7))
+    assert torch.equal(pasted[mask], volume[mask])
+
+
+def test_conjugate_gradients_solve_a_small_system():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((24, 24))
+    a = torch.from_numpy((a @ a.T + 5 * np.eye(24)).astype(np.float32))
+    x = torch.from_numpy(rng.standard_normal(24).astype(np.float32)).reshape(2, 3, 4)
+    b = (a @ x.flatten()).reshape(2, 3, 4)
+
+    def operator(v):
+        return (a @ v.flatten()).reshape(2, 3, 4)
+
+    inverse = torch.linalg.inv(a)
+    solution = conjugate_gradients(operator, b.clone(), tolerance=1e-6, max_iterations=100)
+    np.testing.assert_allclose(solution.x, x, atol=1e-4)
+    assert solution.residual <= 1e-6
+    perfect = conjugate_gradients(
+        operator, b.clone(), lambda v: (inverse @ v.flatten()).reshape(2, 3, 4), tolerance=1e-4, max_iterations=100
+    )
+    assert perfect.n_iterations == 1
+    assert conjugate_gradients(operator, torch.zeros(2, 3, 4), tolerance=1e-6, max_iterations=3).n_iterations == 0
