@@ -14,6 +14,8 @@ rule train:
     conda:
         "../envs/qsmbench.yaml"
     threads: lambda wildcards: CONFIG.networks[wildcards.network].threads
+    # The longest job, on which others wait: it starts as soon as it can.
+    priority: 50
     resources:
         mem_mb=16000,
         runtime=1440,

@@ -253,6 +253,23 @@ def test_inspect_draws_and_tabulates_the_set(tmp_path, undisturbed, capsys):
     assert contents(tmp_path) == before
 
 
+def test_a_set_of_the_source_itself_is_the_source_and_can_be_inspected(tmp_path, source):
+    off = {name: {"enabled": False} for name in ("pose", "elastic", "contrast", "shapes")}
+    size = {"min": [3.0, 3.0, 3.0], "max": [3.0, 3.0, 3.0]}
+    recipe = off | {"shape": [40, 48, 36], "voxel_size": size, "crop": {"placement": "source"}}
+    spec = {"role": "test", "n_samples": 1, "samples_per_shard": 1, "recipe": recipe}
+    assert create(tmp_path, source, spec) == 0
+    arguments = shard_arguments(tmp_path, source, 0)
+    arguments[arguments.index("--spec") + 1] = json.dumps(spec)
+    assert main(arguments) == 0
+    made, head = StoredSet(tmp_path / "set.zarr").reference(0), load_heads(source).sources[0]
+    np.testing.assert_array_equal(made.mask, head.mask)
+    # A store's step is 1e-4 ppm.
+    np.testing.assert_allclose(made.chi, np.where(head.mask, head.chi, 0), atol=0.6e-4)
+    assert main(["inspect", str(tmp_path / "set.zarr"), "--out-dir", str(tmp_path / "looks")]) == 0
+    assert (tmp_path / "looks/parameters.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_inspect_says_what_is_missing(tmp_path, undisturbed, capsys):
     shutil.copytree(undisturbed / "set.zarr", tmp_path / "set.zarr")
     assert main(["inspect", str(tmp_path / "set.zarr")]) == 2

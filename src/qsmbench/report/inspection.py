@@ -206,14 +206,15 @@ def histograms(drawn: Drawn, recipe: Mapping[str, Any]) -> bytes:
             for column, label, source in _SHAPES
             if drawn.shapes[column].nunique() > 1
         ]
-    if not shown:
-        raise InputError("nothing in the set varies from sample to sample: there is no distribution to draw")
-    n_rows = -(-len(shown) // _COLUMNS)
+    n_rows = max(1, -(-len(shown) // _COLUMNS))
     with fixed_style():
         figure = Figure(figsize=(11.5, 1.75 * n_rows), dpi=90, layout="constrained")
         panels = figure.subplots(n_rows, _COLUMNS, squeeze=False).ravel()
         for panel in panels[len(shown) :]:
             panel.set_axis_off()
+        if not shown:
+            # A set of one sample, or of one recipe without ranges.
+            panels[0].text(0, 0.5, "Nothing that is drawn varies within this set.", fontsize=9, va="center")
         for panel, (values, label, ends) in zip(panels, shown, strict=False):
             _histogram(panel, values.to_numpy(np.float64), ends, logarithmic="half-axis" in label)
             panel.set_xlabel(label, fontsize=8)
