@@ -37,6 +37,8 @@ rule make_shard:
         RESULTS / "benchmarks/make_shard/{set}/{shard}.tsv"
     conda:
         "../envs/qsmbench.yaml"
+    # Before reconstructions: training, the longest job, waits for shards.
+    priority: 40
     resources:
         # 250 samples of 128x128x64 were seen to take 2.3 GB and two minutes; their voxels count, not the head's.
         mem_mb=4000,
