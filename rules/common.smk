@@ -7,7 +7,12 @@ from pathlib import Path
 from qsmbench.benchmark.disk import check_disk, disk_plan
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
-from qsmbench.data.layout import METADATA_FILES, shard_files, source_files
+from qsmbench.data.layout import (
+    INSPECTION_FILES,
+    METADATA_FILES,
+    shard_files,
+    source_files,
+)
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
@@ -69,10 +74,7 @@ STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
 METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
 SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
 HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
-INSPECTION = [
-    f"{RESULTS}/inspect/{{set}}/{name}"
-    for name in ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
-]
+INSPECTION = [f"{RESULTS}/inspect/{{set}}/{name}" for name in INSPECTION_FILES]
 WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
 RECORD = f"{RESULTS}/networks/{{network}}.csv"
 TUNED = f"{RESULTS}/tuning/{{run}}.json"
@@ -116,20 +118,25 @@ def run_tuning(wildcards):
     return expand(TUNED, run=wildcards.run) if tuned else []
 
 
+def method_arguments(name, more=None):
+    """The method of a run and its options, with ``more`` over them."""
+    run = CONFIG.methods[name]
+    options = run.options | (more or {})
+    return [run.method or name, "--options", json.dumps(options, sort_keys=True)]
+
+
 def point_arguments(wildcards):
-    run = CONFIG.methods[wildcards.run]
-    options = run.options | tuning_points(wildcards.run)[int(wildcards.point)]
-    return [
-        run.method or wildcards.run,
-        "--options",
-        json.dumps(options, sort_keys=True),
-    ]
+    point = tuning_points(wildcards.run)[int(wildcards.point)]
+    return method_arguments(wildcards.run, point)
 
 
 def run_arguments(wildcards):
-    run = CONFIG.methods[wildcards.run]
-    return [
-        run.method or wildcards.run,
-        "--options",
-        json.dumps(run.options, sort_keys=True),
-    ]
+    return method_arguments(wildcards.run)
+
+
+def weights_arguments(wildcards, input):
+    return ["--weights", *input.weights] if input.weights else []
+
+
+def tuned_arguments(wildcards, input):
+    return ["--tuned", *input.tuned] if input.tuned else []

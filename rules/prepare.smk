@@ -46,12 +46,8 @@ rule reconstruct_subjects:
         runtime=720,
     params:
         arguments=run_arguments,
-        weights=lambda wildcards, input: (
-            ["--weights", *input.weights] if input.weights else []
-        ),
-        tuned=lambda wildcards, input: (
-            ["--tuned", *input.tuned] if input.tuned else []
-        ),
+        weights=weights_arguments,
+        tuned=tuned_arguments,
         prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
         subjects=lambda wildcards: subjects_of(wildcards.scans),
     shell:

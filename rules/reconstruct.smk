@@ -21,12 +21,8 @@ rule reconstruct:
         runtime=720,
     params:
         arguments=run_arguments,
-        weights=lambda wildcards, input: (
-            ["--weights", *input.weights] if input.weights else []
-        ),
-        tuned=lambda wildcards, input: (
-            ["--tuned", *input.tuned] if input.tuned else []
-        ),
+        weights=weights_arguments,
+        tuned=tuned_arguments,
         store=store_of,
     shell:
         "qsmbench reconstruct-set {params.arguments:q} {params.tuned:q} {params.weights:q} --store {params.store:q}"

@@ -35,10 +35,10 @@ rule make_shard:
         RESULTS / "logs/make_shard/{set}/{shard}.log",
     benchmark:
         RESULTS / "benchmarks/make_shard/{set}/{shard}.tsv"
-    conda:
-        "../envs/qsmbench.yaml"
     # Before reconstructions: training, the longest job, waits for shards.
     priority: 40
+    conda:
+        "../envs/qsmbench.yaml"
     resources:
         # 250 samples of 128x128x64 were seen to take 2.3 GB and two minutes; their voxels count, not the head's.
         mem_mb=4000,

@@ -11,11 +11,11 @@ rule train:
         RESULTS / "logs/train/{network}.log",
     benchmark:
         RESULTS / "benchmarks/train/{network}.tsv"
+    # The longest job, on which others wait: it starts as soon as it can.
+    priority: 50
     conda:
         "../envs/qsmbench.yaml"
     threads: lambda wildcards: CONFIG.networks[wildcards.network].threads
-    # The longest job, on which others wait: it starts as soon as it can.
-    priority: 50
     resources:
         mem_mb=16000,
         runtime=1440,

@@ -18,9 +18,7 @@ rule tune_point:
         runtime=720,
     params:
         arguments=point_arguments,
-        weights=lambda wildcards, input: (
-            ["--weights", *input.weights] if input.weights else []
-        ),
+        weights=weights_arguments,
         metric=lambda wildcards: CONFIG.methods[wildcards.run].tuning.metric,
         store=lambda wildcards: STORE.format(
             set=CONFIG.methods[wildcards.run].tuning.set

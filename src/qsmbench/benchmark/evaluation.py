@@ -75,14 +75,7 @@ def evaluate_set(
     shards = [json.loads(path.read_text(encoding="utf-8")) for path in hashes]
     data_hash = {row["sample"]: config_hash(row["sha256"]) for shard in shards for row in shard["samples"]}
     known = {} if label_names is None else json.loads(label_names.read_text(encoding="utf-8"))
-    common = {
-        "set": set_name,
-        "method": run_name,
-        "code_version": code_version(),
-        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
-        "weights_hash": made["weights_sha256"],
-        "seed": shards[0]["seed"],
-    }
+    common = common_columns(set_name, run_name, made, shards[0]["seed"])
     journal = Journal(out.with_name(f".{out.name}.journal"))
     rows: list[dict[str, Any]] = []
     # Opened and not read: a volume is loaded when its sample is scored.
@@ -98,24 +91,49 @@ def evaluate_set(
                     else []
                 )
                 journal.add(index, key, scores)
-            # A method that failed leaves a row a metric, so that what is missing shows in every column.
-            failed = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
-            rows += [
-                {
-                    **common,
-                    "subject": f"{index:05d}",
-                    "metric": metric,
-                    "region": region,
-                    "value": value,
-                    "unit": ALL_METRICS[metric].unit,
-                    "status": result["status"],
-                    "message": result["message"],
-                    "data_hash": data_hash[index],
-                }
-                for metric, region, value in (scores if result["status"] == "ok" else failed)
-            ]
+            rows += score_rows(common, f"{index:05d}", result, scores=scores, data_hash=data_hash[index], names=names)
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
     journal.remove()
+
+
+def common_columns(set_name: str, run_name: str, made: dict[str, Any], seed: int) -> dict[str, Any]:
+    """What all rows of one method on one set share; ``made`` is the JSON that came with the maps."""
+    return {
+        "set": set_name,
+        "method": run_name,
+        "code_version": code_version(),
+        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
+        "weights_hash": made["weights_sha256"],
+        "seed": seed,
+    }
+
+
+def score_rows(
+    common: dict[str, Any],
+    subject: str,
+    result: dict[str, Any],
+    *,
+    scores: Sequence[Score],
+    data_hash: str,
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The rows of one subject; a method that failed leaves a row a metric, so that it shows in every column."""
+    if result["status"] != "ok":
+        scores = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
+    return [
+        {
+            **common,
+            "subject": subject,
+            "metric": metric,
+            "region": region,
+            "value": value,
+            "unit": ALL_METRICS[metric].unit,
+            "status": result["status"],
+            "message": result["message"],
+            "data_hash": data_hash,
+        }
+        for metric, region, value in scores
+    ]
 
 
 def _opened(labels: Path | None) -> xr.Dataset:

@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from qsmbench.benchmark.plan import run_label
 from qsmbench.config.model import Config
 from qsmbench.data.atomic import write_text_atomic
-from qsmbench.methods.registry import find
+from qsmbench.metrics.case import WHOLE_MASK
 from qsmbench.metrics.registry import METRICS
 
 SHOWN = ("rmse", "hfen", "ssim", "xsim")
@@ -32,7 +33,7 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
         metrics: columns; those that were not scored are left out.
     """
     table = pd.read_parquet(scores)
-    table = table[(table["region"] == "mask") & (table["status"] == "ok")]
+    table = table[(table["region"] == WHOLE_MASK) & (table["status"] == "ok")]
     means = table.groupby(["set", "method", "metric"])["value"].mean()
     shown = [m for m in metrics if m in set(table["metric"])]
     head = [f"{METRICS[m].label}{f' ({METRICS[m].unit})' if METRICS[m].unit else ''}" for m in shown]
@@ -47,7 +48,7 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
             status = json.loads((results / "reconstructions" / name / f"{run}.json").read_text(encoding="utf-8"))
             rows.append(
                 [
-                    _label(config, run),
+                    run_label(config, run),
                     _parameters(status["options"]),
                     *(f"{v:.{1 if METRICS[m].unit == '%' else 3}f}" for m, v in zip(shown, values, strict=True) if v),
                     *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
@@ -67,11 +68,6 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
     write_text_atomic(out, "\n\n".join([*sections, *notes]) + "\n")
 
 
-def _label(config: Config, run: str) -> str:
-    entry = config.methods[run]
-    return (entry.label or find(entry.method or run).label) + (" (tuned)" if entry.tuning and not entry.label else "")
-
-
 def _parameters(options: dict[str, Any]) -> str:
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in options.items()) or "defaults"
 
@@ -83,7 +79,7 @@ def _tuning_note(config: Config, run: str, results: Path) -> str:
     edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""
     n = chosen["n_samples"]
     return (
-        f"{_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
+        f"{run_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
         f"'{spec.label or chosen['set']}' "
         f"({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
     )

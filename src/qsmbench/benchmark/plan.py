@@ -71,10 +71,7 @@ def display(config: Config) -> dict[str, Any]:
     for key, run in config.methods.items():
         entry = find(run.method or key)
         options = entry.options | run.options
-        label = run.label or entry.label
-        if run.tuning is not None and not run.label:
-            label = f"{entry.label} (tuned)"
-        methods[key] = {"label": label, "doi": entry.doi, "method": entry.name, "options": options}
+        methods[key] = {"label": run_label(config, key), "doi": entry.doi, "method": entry.name, "options": options}
     sets = {
         name: {"label": spec.label or name, "description": f"{spec.n_samples} synthetic samples"}
         for name, spec in config.synthetic.items()
@@ -113,6 +110,12 @@ def display(config: Config) -> dict[str, Any]:
         "tables": {name: table.model_dump(mode="json") for name, table in config.report.tables.items()},
         "trained_range": trained_range(config),
     }
+
+
+def run_label(config: Config, key: str) -> str:
+    """How tables call a run."""
+    run = config.methods[key]
+    return run.label or find(run.method or key).label + (" (tuned)" if run.tuning is not None else "")
 
 
 def trained_range(config: Config) -> dict[str, dict[str, list[float]]]:

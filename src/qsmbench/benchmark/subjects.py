@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from qsmbench.benchmark.acquisition import read_truth
-from qsmbench.benchmark.evaluation import COLUMNS, config_hash, write_scores
+from qsmbench.benchmark.evaluation import COLUMNS, common_columns, config_hash, score_rows, write_scores
 from qsmbench.benchmark.reconstruction import FAILURES, failure_message, peak_memory
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
@@ -35,8 +35,8 @@ from qsmbench.data.download import sha256_of
 from qsmbench.data.nifti import read_mask, read_volume
 from qsmbench.data.prepared import PreparedScan, prepared_scans
 from qsmbench.methods.registry import build, find
-from qsmbench.metrics.case import WHOLE_MASK, Case
-from qsmbench.metrics.case_registry import ALL_METRICS, Score, score_case, whole_mask_metrics
+from qsmbench.metrics.case import Case
+from qsmbench.metrics.case_registry import Score, score_case
 from qsmbench.metrics.registry import score
 from qsmbench.provenance.version import code_version
 
@@ -157,38 +157,17 @@ def evaluate_subjects(
     names = list(metrics)
     made = json.loads(status.read_text(encoding="utf-8"))
     results = {row["scan"]: row for row in made["scans"]}
-    common = {
-        "set": set_name,
-        "method": run_name,
-        "code_version": code_version(),
-        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
-        "weights_hash": made["weights_sha256"],
-        "seed": seed,
-    }
+    common = common_columns(set_name, run_name, made, seed)
     rows: list[dict[str, Any]] = []
     for item in prepared_scans(prepared, subjects):
         if item.name not in results:
             raise InputError(f"{status} knows nothing of {item.name}; reconstruct again")
         result = results[item.name]
-        # A method that failed leaves a row a metric, so that what is missing shows in every column.
-        scores = [Score(name, WHOLE_MASK, float("nan")) for name in whole_mask_metrics(names)]
+        scores: list[Score] = []
         if result["status"] == "ok":
             scores = _score_scan(item, read_truth(truth, item.subject).reference, item.chimap(maps), names)
         data_hash = config_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
-        rows += [
-            {
-                **common,
-                "subject": item.name,
-                "metric": name,
-                "region": region,
-                "value": value,
-                "unit": ALL_METRICS[name].unit,
-                "status": result["status"],
-                "message": result["message"],
-                "data_hash": data_hash,
-            }
-            for name, region, value in scores
-        ]
+        rows += score_rows(common, item.name, result, scores=scores, data_hash=data_hash, names=names)
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
 
 

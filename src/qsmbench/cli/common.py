@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,6 +43,30 @@ def set_up_compute(arguments: argparse.Namespace) -> str:
     if arguments.device == "cuda" and not available:
         raise InputError("--device cuda: torch finds no CUDA device; use --device cpu")
     return "cuda" if available else "cpu"
+
+
+def add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the workflow says of a method: its name, --options, --weights; and where to compute."""
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument("--options", default="{}", help="the method's options, JSON")
+    parser.add_argument("--weights", type=Path, help="weights of a network")
+    add_compute_arguments(parser, threads=1)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the method's arguments, --tuned, and what every run over a set writes beside its maps."""
+    add_method_arguments(parser)
+    parser.add_argument("--tuned", type=Path, help="JSON of 'qsmbench choose', whose options go over --options")
+    parser.add_argument("--status", type=Path, required=True, help="JSON to write: what worked and what failed")
+    parser.add_argument("--timings", type=Path, required=True, help="CSV to write: seconds a subject")
+
+
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The method's options, with those that were chosen on a tuning set over them."""
+    options: dict[str, Any] = parse_json(arguments.options, "--options")
+    if arguments.tuned is not None:
+        options |= json.loads(arguments.tuned.read_text(encoding="utf-8"))["options"]
+    return options
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from qsmbench.cli.common import add_compute_arguments, set_up_compute
-from qsmbench.cli.reconstruct import sidecar
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.data.atomic import write_json_atomic
+from qsmbench.data.bids_write import sidecar
 from qsmbench.data.nifti import read_mask, read_volume, write_volume
 from qsmbench.methods.cosmos import cosmos
 from qsmbench.provenance.version import code_version

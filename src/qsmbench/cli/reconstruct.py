@@ -12,6 +12,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.data.atomic import write_json_atomic
+from qsmbench.data.bids_write import sidecar
 from qsmbench.data.nifti import read_mask, read_volume, write_volume
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
@@ -80,12 +81,3 @@ def run(arguments: argparse.Namespace) -> None:
             "code_version": code_version(),
         },
     )
-
-
-def sidecar(volume: Path) -> Path:
-    """The JSON beside a NIfTI file, named as BIDS names it.
-
-    >>> sidecar(Path("sub-1_Chimap.nii.gz")).name
-    'sub-1_Chimap.json'
-    """
-    return volume.with_name(volume.name.removesuffix(".gz").removesuffix(".nii") + ".json")

@@ -1,36 +1,26 @@
 """`qsmbench reconstruct-set`: step 3 of the workflow."""
 
 import argparse
-import json
 from pathlib import Path
 
 from qsmbench.benchmark.reconstruction import reconstruct_set
-from qsmbench.cli.common import add_compute_arguments, parse_json, set_up_compute
+from qsmbench.cli.common import add_run_arguments, method_options, set_up_compute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("method", metavar="METHOD")
     parser.add_argument("--store", type=Path, required=True, help="Zarr folder of the set")
-    parser.add_argument("--options", default="{}", help="the method's options, JSON")
-    parser.add_argument("--tuned", type=Path, help="JSON of 'qsmbench choose', whose options go over --options")
-    parser.add_argument("--weights", type=Path, help="weights of a network")
     parser.add_argument("--out", type=Path, required=True, help="Zarr folder to write")
-    parser.add_argument("--status", type=Path, required=True, help="JSON to write: what worked and what failed")
-    parser.add_argument("--timings", type=Path, required=True, help="CSV to write: seconds a subject")
-    add_compute_arguments(parser, threads=1)
+    add_run_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Reconstruct every sample."""
     device = set_up_compute(arguments)
-    options = parse_json(arguments.options, "--options")
-    if arguments.tuned is not None:
-        options |= json.loads(arguments.tuned.read_text(encoding="utf-8"))["options"]
     reconstruct_set(
         store=arguments.store,
         method=arguments.method,
-        options=options,
+        options=method_options(arguments),
         weights=arguments.weights,
         out=arguments.out,
         status=arguments.status,

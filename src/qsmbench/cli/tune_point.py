@@ -4,18 +4,15 @@ import argparse
 from pathlib import Path
 
 from qsmbench.benchmark.tuning import tune_point
-from qsmbench.cli.common import add_compute_arguments, parse_json, set_up_compute
+from qsmbench.cli.common import add_method_arguments, parse_json, set_up_compute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("method", metavar="METHOD")
     parser.add_argument("--store", type=Path, required=True, help="Zarr folder of the tuning set")
-    parser.add_argument("--options", default="{}", help="the method's options, JSON")
-    parser.add_argument("--weights", type=Path, help="weights of a network")
     parser.add_argument("--metric", required=True, help="name of the score")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    add_compute_arguments(parser, threads=1)
+    add_method_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ VOLUMES = ("chi", "local_field", "mask")
 VECTORS = ("voxel_size", "b0_dir")
 
 HEAD_FILES = ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz")
+INSPECTION_FILES = ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
 METADATA_FILES = ("zarr.json", *(f"{name}/zarr.json" for name in (*VOLUMES, *VECTORS)))
 
 

@@ -23,7 +23,6 @@ from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.slices import PLANES, Planes, choose_planes
 from qsmbench.report.volumes import SetVolumes
 
-FILES = ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
 CHI_WINDOW = (-0.1, 0.2)
 FIELD_WINDOW = (-0.05, 0.05)
 _AXES = ("x", "y", "z")
