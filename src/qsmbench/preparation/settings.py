@@ -36,13 +36,13 @@ class MaskSettings(_Part):
         0.5, gt=0, lt=1, description="of bet: smaller values give a larger brain (Smith 2002: 0.5)"
     )
     max_noise: float | None = Field(
-        6.0,
+        3.0,
         gt=0,
         description="leave out what is connected to the rim and has a field noise above this multiple of the median "
         "(ours); none keeps the mask as it is",
     )
     min_coherence: float = Field(
-        0.4,
+        0.8,
         ge=0,
         le=1,
         description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels",

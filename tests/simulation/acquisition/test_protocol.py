@@ -33,3 +33,8 @@ def test_cases_and_their_names_agree():
     assert tuple(CASES) == get_args(CaseName)
     assert len({case.head_pose for case in CASES.values()}) == len(CASES)
     assert CASES["oblique"].slice_tilt == 15.0
+
+
+def test_larger_voxels_have_more_signal_than_fewer_lines_cost():
+    scaled = RESEARCH.scaled((2.0, 2.0, 1.0))
+    assert scaled.snr == pytest.approx(RESEARCH.snr * 4 / np.sqrt(2))

@@ -6,17 +6,17 @@ import torch
 
 from qsmbench.core.grid import Triple
 from qsmbench.physics.fourier import FourierFilter
-from qsmbench.physics.smv import sphere_mean, sphere_offsets
+from qsmbench.physics.smv import sphere_mean, sphere_weights
 
 
 def sphere_filter(shape: tuple[int, int, int], voxel_size: Triple, radius: float) -> FourierFilter:
-    """Return the spherical mean on a periodic box of ``shape``."""
-    return FourierFilter(sphere_mean(shape, voxel_size, radius), shape, shape)
+    """Return the spherical mean on a periodic box of ``shape``, its second moments the same along every axis."""
+    return FourierFilter(sphere_mean(shape, voxel_size, radius, balanced=True), shape, shape)
 
 
 def eroded(mask: torch.Tensor, smv: FourierFilter, voxel_size: Triple, radius: float) -> torch.Tensor:
     """Return the centres (bool) of the spheres of ``radius`` mm inside ``mask``; ``smv`` is the mean over one."""
-    n_voxels = int(sphere_offsets(voxel_size, radius).sum())
-    # One voxel outside lowers the mean by 1 / n; half of that is far above the rounding of a float32 FFT.
-    inside: torch.Tensor = smv(mask.float()) > 1 - 0.5 / n_voxels
+    weights = sphere_weights(voxel_size, radius, balanced=True)
+    # One voxel outside lowers the mean by its weight; half of the smallest is far above the rounding of a float32 FFT.
+    inside: torch.Tensor = smv(mask.float()) > 1 - 0.5 * float(weights[weights > 0].min())
     return inside & mask

@@ -13,7 +13,7 @@ head: the long side lies along anterior-posterior, and what the head has beyond 
 This module is configuration: it imports neither numpy nor torch.
 """
 
-from math import ceil
+from math import ceil, prod, sqrt
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,10 +39,16 @@ class Protocol(BaseModel):
     snr: float = Field(description="brain's mean magnitude at echo 1 over the noise's SD")
 
     def scaled(self, scale: Triple) -> "Protocol":
-        """The same field of view in voxels larger by ``scale`` along each axis, rounded to whole voxels."""
+        """The same field of view in voxels larger by ``scale`` along each axis, rounded to whole voxels.
+
+        The SNR goes with a voxel's volume and the root of the number of encoded lines, as at the same bandwidth and TR
+        (Edelstein 1986, doi 10.1002/mrm.1910030413).
+        """
         matrix = tuple(max(8, ceil(n / s - 1e-9)) for n, s in zip(self.matrix, scale, strict=True))
         size = tuple(v * n / m for v, n, m in zip(self.voxel_size, self.matrix, matrix, strict=True))
-        return self.model_copy(update={"matrix": matrix, "voxel_size": size})
+        volume = prod(v / w for v, w in zip(size, self.voxel_size, strict=True))
+        lines = prod(m / n for m, n in zip(matrix[1:], self.matrix[1:], strict=True))
+        return self.model_copy(update={"matrix": matrix, "voxel_size": size, "snr": self.snr * volume * sqrt(lines)})
 
 
 RESEARCH = Protocol(

@@ -75,6 +75,7 @@ def simulate(
     *,
     snr: float | None = None,
     fineness: float = 1.0,
+    partial_volume: bool = True,
 ) -> Acquisition:
     """Scan a head.
 
@@ -86,6 +87,8 @@ def simulate(
         snr: mean magnitude of the brain at the first echo over the noise's standard deviation; by default the
             protocol's, 0 for none.
         fineness: of the object, see `make_object`.
+        partial_volume: False gives each voxel the signal of one point, of its mean signal, R2* and field, in place of
+            all that its finite size and the finite k-space make of it. Its phase then is the truth's exactly.
     """
     thing = make_object(head, protocol, case, fineness)
     brain_chi = thing.brain * (thing.chi + np.float32(AIR_CHI))
@@ -103,7 +106,13 @@ def simulate(
     # Fat's shift is no field; it is added where only the signal sees it.
     field += np.float32(FAT_SHIFT) * thing.fat
     coil = _coil(rng)
-    echoes = [_echo(thing, field, protocol.b0, time, coil) for time in protocol.echo_times]
+    if partial_volume:
+        echoes = [_echo(thing, field, protocol.b0, time, coil) for time in protocol.echo_times]
+    else:
+        decay = _image(thing.signal * thing.r2star, thing) / np.maximum(bright, np.float32(1e-4))
+        image = place(protocol, case)
+        points = (bright, decay, truth["total_field"])
+        echoes = [_point_echo(points, image, protocol.b0, time, coil) for time in protocol.echo_times]
     wanted = protocol.snr if snr is None else snr
     noise_sd = float(np.abs(echoes[0][mask]).mean()) / wanted if wanted > 0 else 0.0
     if noise_sd > 0:
@@ -179,18 +188,37 @@ def _echo(thing: HeadObject, field: Float, b0: float, time: float, coil: tuple[F
     nx, ny, nz = thing.grid.shape
     x, y = np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij")
     per_ppm = 2 * pi * GAMMA_MHZ_PER_T * b0 * time
-    shading, phase = coil
     stack = np.zeros((thing.shape[0], thing.shape[1], nz), np.complex64)
     profile = slab_profile(thing)
     for k in np.flatnonzero(profile > 0):
-        places = _world(np.stack([x, y, np.full_like(x, k)], -1), thing.grid)
-        terms = _harmonics(*np.moveaxis(places, -1, 0))
-        bowl = (places**2).sum(axis=-1) / 100**2
-        gain = (profile[k] * np.exp(terms @ shading[:9] + shading[9] * bowl)).astype(np.float32)
-        offset = (terms @ phase).astype(np.float32)
+        gain, offset = _coil_at(np.stack([x, y, np.full_like(x, k)], -1), thing.grid, coil)
+        gain *= np.float32(profile[k])
         plane = _signal(thing.signal[:, :, k], thing.r2star[:, :, k], field[:, :, k], gain, offset, time, per_ppm)
         stack[:, :, k] = crop_plane(plane, (thing.shape[0], thing.shape[1]))
     return _cut(crop_slices(stack, thing.shape[2]), thing)
+
+
+def _point_echo(
+    points: tuple[Float, Float, Float], grid: Grid, b0: float, time: float, coil: tuple[F64, F64]
+) -> Complex:
+    """One echo's image of voxels that hold one signal, R2* and field each."""
+    signal, r2star, field = points
+    per_ppm = 2 * pi * GAMMA_MHZ_PER_T * b0 * time
+    image = np.empty(grid.shape, np.complex64)
+    x, y = np.meshgrid(np.arange(grid.shape[0]), np.arange(grid.shape[1]), indexing="ij")
+    for k in range(grid.shape[2]):
+        gain, offset = _coil_at(np.stack([x, y, np.full_like(x, k)], -1), grid, coil)
+        image[:, :, k] = _signal(signal[:, :, k], r2star[:, :, k], field[:, :, k], gain, offset, time, per_ppm)
+    return image
+
+
+def _coil_at(voxels: NDArray[Any], grid: Grid, coil: tuple[F64, F64]) -> tuple[Float, Float]:
+    """The coil's sensitivity and phase (rad) at voxels (..., 3) of a grid."""
+    shading, phase = coil
+    places = _world(voxels, grid)
+    terms = _harmonics(*np.moveaxis(places, -1, 0))
+    bowl = (places**2).sum(axis=-1) / 100**2
+    return np.exp(terms @ shading[:9] + shading[9] * bowl).astype(np.float32), (terms @ phase).astype(np.float32)
 
 
 def slab_profile(thing: HeadObject) -> F64:
