@@ -109,7 +109,8 @@ def simulate(
     if partial_volume:
         echoes = [_echo(thing, field, protocol.b0, time, coil) for time in protocol.echo_times]
     else:
-        decay = _image(thing.signal * thing.r2star, thing) / np.maximum(bright, np.float32(1e-4))
+        decay = _image(np.asarray(thing.signal * thing.r2star, np.float32), thing)
+        decay = np.asarray(decay / np.maximum(bright, np.float32(1e-4)), np.float32)
         image = place(protocol, case)
         points = (bright, decay, truth["total_field"])
         echoes = [_point_echo(points, image, protocol.b0, time, coil) for time in protocol.echo_times]
