@@ -20,6 +20,9 @@ rule describe_acquisitions:
 
 
 rule acquire:
+    input:
+        # Nothing is read of it: shards, for which training waits, then come before scans.
+        rules.source.output if CONFIG.networks else [],
     output:
         raw=directory(RAW_SUBJECT),
         truth=directory(TRUTH_SUBJECT),

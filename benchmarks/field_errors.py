@@ -1,0 +1,128 @@
+"""Where the error of a simulated scan's local field comes from: one cause after the other, in one table.
+
+python benchmarks/field_errors.py research healthy 2 2 1          # protocol, case, scale (default: the full matrix)
+
+Each row hands RESHARP a field in a mask and compares what it leaves with the true local field, demeaned, on the voxels
+of the true brain that lie more than RESHARP's radius inside it and inside the row's mask:
+
+    local alone          the true local field: what RESHARP itself cannot keep (smooth parts, sources near the rim)
+    background alone     the true background, as a share of the local field's RMS: what gets through
+    true total           both
+    ... and noise        with the noise that the fit states for each voxel
+    points               the fit of echoes without noise whose voxels hold one field each (no partial volume)
+    fit, true mask       the fit of echoes without noise, as a scanner sees them, in the true brain as it is
+    fit, refined         the same in the true brain refined by the fit
+    fit, own mask        the same in the mask that the preparation makes
+    fit, own mask, noise all of it: what `qsmbench prepare` gives
+
+The last column leaves out what lies nearer than 8 mm to a lesion or another source of more than 0.5 ppm.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from qsmbench.core.seeds import generator_for
+from qsmbench.core.units import ppm_to_rad
+from qsmbench.preparation.background.contract import Total
+from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.echoes import Echoes
+from qsmbench.preparation.field_fit import fit_field
+from qsmbench.preparation.mask import first_mask, refine
+from qsmbench.preparation.settings import PreparationSettings, Resharp
+from qsmbench.simulation.acquisition.cases import CASES
+from qsmbench.simulation.acquisition.head import phantom_head
+from qsmbench.simulation.acquisition.protocol import PROTOCOLS
+from qsmbench.simulation.acquisition.scan import simulate
+
+STRONG, NEAR = 0.5, 8.0
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    name, subject, *scale = sys.argv[1:] or ("research", "healthy", "2", "2", "1")
+    x, y, z = (float(s) for s in scale or (1, 1, 1))
+    protocol, case = PROTOCOLS[name].scaled((x, y, z)), CASES[subject]
+    head = phantom_head(protocol, case.iron, 0)
+
+    def scanned(**options):
+        return simulate(head, protocol, case, generator_for("benchmark"), **options)
+
+    quiet = scanned(snr=0)
+    grid, brain, local, total = quiet.grid, quiet.mask, quiet.local_field, quiet.total_field
+    settings = PreparationSettings()
+    depth = ndimage.distance_transform_edt(brain, sampling=grid.voxel_size)
+    strong = brain & (np.abs(quiet.chi) > STRONG)
+    apart = ndimage.distance_transform_edt(~strong, sampling=grid.voxel_size) > NEAR if strong.any() else brain
+    inner = brain & (depth > Resharp().radius)
+    turn = 2 * np.pi / ppm_to_rad(1.0, protocol.b0, protocol.echo_times[1] - protocol.echo_times[0])
+
+    def fitted(scan, mask):
+        images = np.stack(scan.echoes)
+        phase, magnitude = np.angle(images).astype(np.float32), np.abs(images)
+        echoes = Echoes(phase, magnitude, grid, protocol.echo_times, protocol.b0)
+        return echoes, fit_field(echoes, first_mask(echoes, settings.mask) if mask is None else mask, settings.fit)
+
+    def row(label, field, mask, reference=local):
+        kept = remove(
+            Total(torch.from_numpy(np.where(mask, field, 0).astype(np.float32)), torch.from_numpy(mask), grid, None),
+            Resharp(),
+        )
+        left, where = kept.field.numpy(), kept.mask.numpy() & inner
+        off = (field - total)[mask & brain] - turn * np.round(np.median((field - total)[mask & brain]) / turn)
+        off -= np.median(off)
+        found = "" if reference is not local or label == "local alone" else f"{1e3 * np.sqrt(np.mean(off**2)):.1f}"
+        errors = [percent(left, reference, local, part) for part in (where, where & apart)]
+        share = 100 * where.sum() / brain.sum()
+        beyond, lost = 100 * (mask & ~brain).sum() / mask.sum(), 100 * (brain & ~mask).sum() / brain.sum()
+        print(
+            f"| {label} | {found} | {beyond:.1f} | {lost:.1f} | {share:.1f} | {errors[0]:.1f} | {errors[1]:.1f} |",
+            flush=True,
+        )
+
+    spread = [1e3 * f[inner].std() for f in (local, total - local)]
+    sizes = " x ".join(f"{v:.3g}" for v in grid.voxel_size)
+    print(f"{name}, {subject}: {grid.shape}, {sizes} mm, SNR {protocol.snr:.0f};")
+    print(
+        f"more than 6 mm inside the brain the local field has {spread[0]:.1f} ppb, the background {spread[1]:.0f} ppb\n"
+    )
+    print(
+        "| what | total, RMS ppb | beyond brain % | brain lost % | scored % of brain | NRMSE % | away from lesions % |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    row("local alone", local, brain)
+    row("background alone", total - local, brain, np.zeros_like(local))
+    row("true total", total, brain)
+    noisy = scanned()
+    echoes, fit = fitted(noisy, brain)
+    noise = fit.field_noise * generator_for("benchmark noise").standard_normal(brain.shape)
+    row("... and noise", total + noise.astype(np.float32), brain)
+    _, points = fitted(scanned(snr=0, partial_volume=False), brain)
+    row("points", points.total_field, brain)
+    quiet_echoes, quiet_fit = fitted(quiet, brain)
+    row("fit, true mask", quiet_fit.total_field, brain)
+    row("fit, refined", quiet_fit.total_field, refine(brain, quiet_fit, settings.mask, quiet_echoes))
+    _, own = fitted(quiet, None)
+    row(
+        "fit, own mask",
+        own.total_field,
+        refine(first_mask(quiet_echoes, settings.mask), own, settings.mask, quiet_echoes),
+    )
+    _, own = fitted(noisy, None)
+    row("fit, own mask, noise", own.total_field, refine(first_mask(echoes, settings.mask), own, settings.mask, echoes))
+
+
+def percent(left, reference, local, where):
+    """RMS of the demeaned difference over that of the demeaned local field, in percent."""
+    difference = (left - reference)[where]
+    return 100 * (difference - difference.mean()).std() / local[where].std()
+
+
+if __name__ == "__main__":
+    main()
