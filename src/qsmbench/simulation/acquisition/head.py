@@ -6,7 +6,7 @@ doi 10.1063/1.1719961), and R2*, weighted by that signal. Veins and lesions are 
 finer grid of the acquisition.
 
 The brain comes from the phantom or from any susceptibility map. Around it lie shells at fixed distances: 2.5 mm of
-fluid and membranes, 6.5 mm of bone (mean thickness of the adult calvaria: Lillie 2016, doi 10.1007/s10439-015-1375-3),
+fluid and membranes, 6.5 mm of bone (mean thickness of the adult calvaria: Lillie 2016, J Bone Miner Res 31:299-307),
 6 mm of scalp, its outer half fat. Face, neck, orbits and the cavities are ellipsoids and tubes in MNI mm, placed by the
 template's landmarks and with the usual adult sizes (maxillary sinus 26 x 34 x 33 mm, sphenoid 22 x 22 x 20 mm, ear
 canal 25 x 7 mm; Gray's Anatomy); they yield to the brain and 3.5 mm around it. All of this is ours and approximate: it

@@ -6,8 +6,8 @@ bone -2.1 +- 0.6 and calcium (teeth) -3.3 +- 1.2 ppm against soft tissue. Fat li
 0.6 is ours, and it lies in the scalp. Its main peak (methylene, 1.3 ppm) resonates 3.4 ppm below water (4.7 ppm).
 
 Relaxation: muscle T1 1.41 s, T2 50 ms (Stanisz 2005, doi 10.1002/mrm.20605); subcutaneous fat T1 0.37 s, T2 133 ms
-(Gold 2004, doi 10.2214/ajr.183.2.1830351); cortical bone T1 0.2 s, T2* 0.4 ms (Reichert 2005, doi
-10.1016/j.mri.2005.02.013). R2* is 1/T2 plus 10/s of static spread for muscle and fat (ours). Bone is invisible at these
+(Gold 2004, Am J Roentgenol 183:343-351); cortical bone T1 0.2 s, T2* 0.4 ms (Reichert 2005, Magn Reson Imaging
+23:611-618). R2* is 1/T2 plus 10/s of static spread for muscle and fat (ours). Bone is invisible at these
 echo times, whatever its proton density.
 
 A haematoma is blood that has lost oxygen: its susceptibility follows from the formula for venous blood at 40 %
