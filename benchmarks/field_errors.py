@@ -51,10 +51,8 @@ def main() -> None:
     protocol, case = PROTOCOLS[name].scaled((x, y, z)), CASES[subject]
     head = phantom_head(protocol, case.iron, 0)
 
-    def scanned(**options):
-        return simulate(head, protocol, case, generator_for("benchmark"), **options)
-
-    quiet = scanned(snr=0)
+    quiet = simulate(head, protocol, case, generator_for("benchmark"), snr=0)
+    points = simulate(head, protocol, case, generator_for("benchmark"), snr=0, partial_volume=False)
     grid, brain, local, total = quiet.grid, quiet.mask, quiet.local_field, quiet.total_field
     settings = PreparationSettings()
     depth = ndimage.distance_transform_edt(brain, sampling=grid.voxel_size)
@@ -63,11 +61,9 @@ def main() -> None:
     inner = brain & (depth > Resharp().radius)
     turn = 2 * np.pi / ppm_to_rad(1.0, protocol.b0, protocol.echo_times[1] - protocol.echo_times[0])
 
-    def fitted(scan, mask):
-        images = np.stack(scan.echoes)
-        phase, magnitude = np.angle(images).astype(np.float32), np.abs(images)
-        echoes = Echoes(phase, magnitude, grid, protocol.echo_times, protocol.b0)
-        return echoes, fit_field(echoes, first_mask(echoes, settings.mask) if mask is None else mask, settings.fit)
+    def echoes_of(images):
+        phase, magnitude = np.angle(images).astype(np.float32), np.abs(images).astype(np.float32)
+        return Echoes(phase, magnitude, grid, protocol.echo_times, protocol.b0)
 
     def row(label, field, mask, reference=local):
         kept = remove(
@@ -86,9 +82,31 @@ def main() -> None:
             flush=True,
         )
 
-    spread = [1e3 * f[inner].std() for f in (local, total - local)]
-    sizes = " x ".join(f"{v:.3g}" for v in grid.voxel_size)
-    print(f"{name}, {subject}: {grid.shape}, {sizes} mm, SNR {protocol.snr:.0f};")
+    heading(name, subject, protocol, [1e3 * f[inner].std() for f in (local, total - local)])
+    row("local alone", local, brain)
+    row("background alone", total - local, brain, np.zeros_like(local))
+    row("true total", total, brain)
+    images = np.stack(quiet.echoes)
+    rng = generator_for("benchmark noise")
+    level = float(np.abs(images[0][brain]).mean()) / protocol.snr
+    noise = level * (rng.standard_normal(images.shape) + 1j * rng.standard_normal(images.shape))
+    silent, echoes = echoes_of(images), echoes_of(images + noise)
+    deviation = fit_field(echoes, brain, settings.fit).field_noise * rng.standard_normal(brain.shape)
+    row("... and noise", total + deviation.astype(np.float32), brain)
+    row("points", fit_field(echoes_of(np.stack(points.echoes)), brain, settings.fit).total_field, brain)
+    fit = fit_field(silent, brain, settings.fit)
+    row("fit, true mask", fit.total_field, brain)
+    row("fit, refined", fit.total_field, refine(brain, fit, settings.mask, silent))
+    own = first_mask(echoes, settings.mask)
+    fit = fit_field(silent, own, settings.fit)
+    row("fit, own mask", fit.total_field, refine(own, fit, settings.mask, silent))
+    fit = fit_field(echoes, own, settings.fit)
+    row("fit, own mask, noise", fit.total_field, refine(own, fit, settings.mask, echoes))
+
+
+def heading(name, subject, protocol, spread):
+    sizes = " x ".join(f"{v:.3g}" for v in protocol.voxel_size)
+    print(f"{name}, {subject}: {protocol.matrix}, {sizes} mm, SNR {protocol.snr:.0f};")
     print(
         f"more than 6 mm inside the brain the local field has {spread[0]:.1f} ppb, the background {spread[1]:.0f} ppb\n"
     )
@@ -96,26 +114,6 @@ def main() -> None:
         "| what | total, RMS ppb | beyond brain % | brain lost % | scored % of brain | NRMSE % | away from lesions % |"
     )
     print("|---|---|---|---|---|---|---|")
-    row("local alone", local, brain)
-    row("background alone", total - local, brain, np.zeros_like(local))
-    row("true total", total, brain)
-    noisy = scanned()
-    echoes, fit = fitted(noisy, brain)
-    noise = fit.field_noise * generator_for("benchmark noise").standard_normal(brain.shape)
-    row("... and noise", total + noise.astype(np.float32), brain)
-    _, points = fitted(scanned(snr=0, partial_volume=False), brain)
-    row("points", points.total_field, brain)
-    quiet_echoes, quiet_fit = fitted(quiet, brain)
-    row("fit, true mask", quiet_fit.total_field, brain)
-    row("fit, refined", quiet_fit.total_field, refine(brain, quiet_fit, settings.mask, quiet_echoes))
-    _, own = fitted(quiet, None)
-    row(
-        "fit, own mask",
-        own.total_field,
-        refine(first_mask(quiet_echoes, settings.mask), own, settings.mask, quiet_echoes),
-    )
-    _, own = fitted(noisy, None)
-    row("fit, own mask, noise", own.total_field, refine(first_mask(echoes, settings.mask), own, settings.mask, echoes))
 
 
 def percent(left, reference, local, where):

@@ -124,7 +124,9 @@ class SimulatedSet(Section):
         (1.0, 1.0, 1.0), description="factors on the voxel size along x, y, z; the field of view stays"
     )
     snr: float | None = Field(
-        None, ge=0, description="of the brain at the first echo; by default the protocol's (30, 40), 0 without noise"
+        None,
+        ge=0,
+        description="of the brain at the first echo; by default the protocol's (30, 40; more in larger voxels), 0: no noise",
     )
     fineness: float = Field(1.0, gt=0, description="factor on the number of fine voxels that make an acquired one")
     source: Annotated[OneHead, Field(discriminator="kind")] = Field(
