@@ -126,7 +126,7 @@ class SimulatedSet(Section):
     snr: float | None = Field(
         None,
         ge=0,
-        description="of the brain at the first echo; by default the protocol's (30, 40; more in larger voxels), 0: no noise",
+        description="brain at the first echo; by default the protocol's (30, 40; more in larger voxels); 0: no noise",
     )
     fineness: float = Field(1.0, gt=0, description="factor on the number of fine voxels that make an acquired one")
     source: Annotated[OneHead, Field(discriminator="kind")] = Field(
