@@ -29,8 +29,9 @@ from qsmbench.metrics.registry import METRICS
 from qsmbench.preparation.dataset import prepare_bids
 from qsmbench.report.display import Display
 from qsmbench.report.results import find_results
-from qsmbench.report.scans import read_fields
+from qsmbench.report.scans import ScanVolumes, read_fields
 from qsmbench.report.scans import read_scan as read_for_report
+from qsmbench.report.viewer import build_viewer
 
 SUBJECT = "oblique"
 
@@ -169,6 +170,12 @@ def test_the_report_finds_every_volume(spec, results):
     assert subject.estimates["tkd"] is not None
     assert subject.estimates["l2"] is None, "no map: that reconstruction failed"
     assert subject.oriented
+    shown = Display.model_validate(display(config))
+    viewer = build_viewer({"little": ScanVolumes([files])}, shown, 24.0)
+    assert viewer is not None
+    (entry,) = viewer.index["sets"]
+    maps = {m["key"]: m["id"] is not None for m in entry["subjects"][0]["maps"]}
+    assert maps == {"reference": True, "tkd": True, "l2": False, "local-field": True}
 
 
 def test_the_disk_plan_counts_scans(spec, results):
@@ -244,7 +251,7 @@ def test_a_subject_that_was_not_prepared_is_one_clear_line(results):
 
 
 def test_the_dataset_is_valid_bids(results):
-    """With the official validator (`bids-validator-deno`, one of the development packages); its schema comes with it."""
+    """With the official validator (`bids-validator-deno`, one of the development packages)."""
     validator = shutil.which("bids-validator-deno")
     if validator is None:
         pytest.skip("bids-validator-deno is not installed (pip install -e .[dev])")

@@ -22,14 +22,14 @@ from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.formats import write_tables
 from qsmbench.report.page import Picture, SetSection, render_page
 from qsmbench.report.results import Results, costs, noise_levels, with_tuning
-from qsmbench.report.scans import read_fields, scan_pictures
+from qsmbench.report.scans import ScanVolumes, read_fields, scan_pictures
 from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
 from qsmbench.report.tables import Table, build_table, file_stem, fixed, paper_table
 from qsmbench.report.viewer import build_viewer
-from qsmbench.report.volumes import SetVolumes
+from qsmbench.report.volumes import SetVolumes, Subjects
 from qsmbench.report.zoom import REACH, strongest_source
 
 
@@ -71,6 +71,11 @@ def build_report(
     found = found or Results()
     display = with_tuning(display, found)
     opened = {name: SetVolumes(*volumes[name]) for name in display.sets if name in volumes}
+    subjects: dict[str, Subjects] = {
+        name: opened[name] if name in opened else ScanVolumes(found.scans[name])
+        for name in display.sets
+        if name in opened or name in found.scans
+    }
     sections = []
     for name in display.sets:
         table = build_table(summary, display, name, comparisons, "whole")
@@ -126,7 +131,7 @@ def build_report(
         trends=trends,
         costs=cost_rows(spent, display),
         bibliography=bibliography(display),
-        viewer=build_viewer(opened, display, display.viewer_megabytes),
+        viewer=build_viewer(subjects, display, display.viewer_megabytes),
     )
     write_text_atomic(page, html)
     return page

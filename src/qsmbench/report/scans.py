@@ -53,6 +53,20 @@ def read_scan(files: ScanFiles) -> tuple[Subject, np.ndarray | None]:
     return subject, None if files.swi is None else load(files.swi)
 
 
+class ScanVolumes:
+    """The scans of one set, read one by one from their files."""
+
+    def __init__(self, scans: Sequence[ScanFiles]) -> None:
+        self.scans = tuple(scans)
+
+    def __len__(self) -> int:
+        return len(self.scans)
+
+    def read(self, index: int) -> Subject:
+        """Read one scan."""
+        return read_scan(self.scans[index])[0]
+
+
 def _finite(volume: Volume) -> np.ndarray:
     return np.nan_to_num(volume.data)
 

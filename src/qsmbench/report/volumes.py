@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -44,6 +45,16 @@ class Subject:
     estimates: Mapping[str, np.ndarray | None]
     oriented: bool
     b0_dir: tuple[float, float, float] = (0.0, 0.0, 1.0)
+
+
+class Subjects(Protocol):
+    """Subjects that are read one by one."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Subject:
+        """Read one."""
+        ...
 
 
 class SetVolumes:
