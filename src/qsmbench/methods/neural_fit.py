@@ -127,8 +127,8 @@ class NeuralFit:
             KeyboardInterrupt: a signal asked to stop; the checkpoint, if there is one, is written.
             ReconstructionError: the loss is not finite.
         """
-        schedule, state = self.schedule, self.state
         self._resume()
+        schedule, state = self.schedule, self.state
         n_boxes = len(self.boxes)
         saved = logged = time.monotonic()
         with (
