@@ -194,7 +194,7 @@ def test_a_warm_start_is_saved_and_goes_on(small_scan, tmp_path):
         INRQSM(**SIREN, warm_start=start).reconstruct(small_scan).courses[1].values[0] for start in (None, str(file))
     )
     assert warm < cold
-    with pytest.raises(InputError, match="the warm start .* is of .*'width': 16.*, not"):
+    with pytest.raises(InputError, match=r"the warm start .* is of .*'width': 16.*, not"):
         INRQSM(**SIREN | {"width": 8}, warm_start=str(file))(small_scan)
     with pytest.raises(InputError, match="cannot read the warm start"):
         INRQSM(warm_start=str(tmp_path / "none.pt"))(small_scan)
