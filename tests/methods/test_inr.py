@@ -16,7 +16,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods import neural_fit
-from qsmbench.methods.inr import INRQSM, _patches
+from qsmbench.methods.inr import INRQSM, patches
 from qsmbench.methods.registry import build
 from qsmbench.methods.tkd import TKD
 from qsmbench.physics.dipole import forward_field
@@ -48,7 +48,7 @@ def test_a_phantom_is_nearer_the_truth_than_tkd(clean):
     assert error < 0.25
 
 
-def test_compensation_pays_on_patches(clean):
+def test_compensation_pays_onpatches(clean):
     scan, chi = clean
     errors = [rmse(INRQSM(**PATCHED, compensation=on)(scan), chi, scan.mask) for on in (True, False)]
     assert errors[0] < 0.8 * errors[1]
@@ -58,7 +58,7 @@ def test_patches_leave_no_voxel_of_the_mask_out(small_scan):
     for tissue in (0.0, 0.3, 0.8):
         options = INRQSM(patch="12x9x8", overlap=2 / 3, min_tissue=tissue).resolved()
         covered = torch.zeros_like(small_scan.mask)
-        boxes = _patches(small_scan.mask, options)
+        boxes = patches(small_scan.mask, options)
         for box in boxes:
             covered[box] = True
         assert bool(covered[small_scan.mask].all())

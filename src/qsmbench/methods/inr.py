@@ -176,7 +176,7 @@ class INRQSM(Method):
             ),
             whole=whole,
             loss=loss,
-            boxes=_patches(work.mask, options),
+            boxes=patches(work.mask, options),
             schedule=self._schedule(options, scan.device),
             checkpoint=self.checkpoint,
             identity=self._identity(scan, options),
@@ -289,7 +289,7 @@ def _start_from(network: NeuralField, chi: torch.Tensor, scan: Scan, options: An
                 optimiser.step()
 
 
-def _patches(mask: torch.Tensor, options: Any) -> list[Box]:
+def patches(mask: torch.Tensor, options: Any) -> list[Box]:
     """Patches with enough tissue, and as many of the others as it takes to cover every voxel of the mask."""
     x, y, z = mask.shape
     size = _patch_shape(options.patch)
