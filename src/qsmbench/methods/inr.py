@@ -223,6 +223,7 @@ class INRQSM(Method):
             tolerance=options.tolerance,
             patience=options.patience,
             refresh=options.refresh if options.compensation else 0,
+            informed=options.start != "random" or self.warm_start is not None,
             chunk=options.chunk,
             mixed=self.precision == "mixed" or (self.precision == "auto" and device.type == "cuda"),
             seed=self.seed,

@@ -52,6 +52,7 @@ class Schedule:
         tolerance: relative change of the held-out residual, over ``patience`` epochs, below which the fit ends.
         patience: epochs.
         refresh: epochs between two compensations; 0 for none.
+        informed: whether the network starts from a map; else there is nothing to compensate with before ``refresh``.
         chunk: points of the network held at once.
         mixed: whether the network runs in bfloat16 with float32 weights.
         seed: order of the patches.
@@ -62,6 +63,7 @@ class Schedule:
     tolerance: float
     patience: int
     refresh: int
+    informed: bool
     chunk: int
     mixed: bool
     seed: int
@@ -207,7 +209,10 @@ class NeuralFit:
             return self.network.on_lattice(axes, index).float()
 
     def _predict_whole(self) -> None:
-        self.state.chi = self.network.sample(self.axes, self.scan.mask, self.schedule.chunk)
+        if self.state.step or self.schedule.informed:
+            self.state.chi = self.network.sample(self.axes, self.scan.mask, self.schedule.chunk)
+        else:
+            self.state.chi = torch.zeros(self.scan.grid.shape, device=self.scan.device)
         self.state.field = self.whole(self.state.chi)
 
     def _end_epoch(self) -> None:
