@@ -25,7 +25,7 @@ def method(name, weights_for):
 
 def quick_options(name):
     """Fewer iterations where a method has many: the contract is about form, not quality."""
-    return {}
+    return {"inr-qsm": {"epochs": 5}, "dip": {"max_iterations": 5, "channels": 2}}.get(name, {})
 
 
 def test_result_has_the_scans_form(method, small_scan):
@@ -95,6 +95,8 @@ def test_axes_can_be_permuted(name, method, small_scan):
     """The same scan stored in another voxel order gives the same chi (networks learn one B0 axis: they are exempt)."""
     if METHODS[name].needs_weights:
         pytest.skip(f"{name} is a network trained in one voxel order")
+    if name in {"inr-qsm", "dip"}:
+        pytest.skip(f"{name} starts from random weights, which another voxel order deals out anew")
     axes = (2, 0, 1)
     turned = Scan(
         local_field=small_scan.local_field.permute(axes).contiguous(),

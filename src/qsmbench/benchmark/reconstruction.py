@@ -22,7 +22,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
-from qsmbench.methods.contract import ReconstructionError
+from qsmbench.methods.contract import Reconstruction, ReconstructionError
 from qsmbench.methods.registry import build
 
 # What numerical code raises on data it cannot handle, that of third parties included; anything else is a mistake in
@@ -80,7 +80,7 @@ def reconstruct_set(
         scan = stored.scan(index).to(device)
         started = time.perf_counter()
         try:
-            found = reconstruct.reconstruct(scan)
+            found = on_scan_grid(reconstruct.reconstruct(scan))
             chi = found.chi.cpu().numpy()
         except FAILURES as error:
             message = failure_message(error)
@@ -95,6 +95,17 @@ def reconstruct_set(
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, clock.getvalue())
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})
+
+
+def on_scan_grid(found: Reconstruction) -> Reconstruction:
+    """Return it; scores compare voxel by voxel.
+
+    Raises:
+        InputError: it has a grid of its own.
+    """
+    if found.grid is not None:
+        raise InputError("a map on a finer grid cannot be scored: leave out the option upsample")
+    return found
 
 
 def failure_message(error: Exception) -> str:

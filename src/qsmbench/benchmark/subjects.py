@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from qsmbench.benchmark.acquisition import read_truth
 from qsmbench.benchmark.evaluation import COLUMNS, common_columns, config_hash, score_rows, write_scores
-from qsmbench.benchmark.reconstruction import FAILURES, failure_message, peak_memory
+from qsmbench.benchmark.reconstruction import FAILURES, failure_message, on_scan_grid, peak_memory
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Reference, Scan
@@ -100,7 +100,7 @@ def reconstruct_subjects(
         scan = read_scan(item).to(device)
         started = time.perf_counter()
         try:
-            result = reconstruct.reconstruct(scan)
+            result = on_scan_grid(reconstruct.reconstruct(scan))
             chi = result.chi.cpu().numpy()
         except FAILURES as error:
             message = failure_message(error)

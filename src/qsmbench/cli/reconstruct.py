@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
         seconds = time.perf_counter() - started
     except ReconstructionError as error:
         raise InputError(f"{arguments.local_field}: {error}") from error
-    write_volume(arguments.out, found.chi.cpu().numpy(), volume.affine, f"chi, ppm, {arguments.method}")
+    affine = volume.affine if found.grid is None else found.grid.matrix
+    write_volume(arguments.out, found.chi.cpu().numpy(), affine, f"chi, ppm, {arguments.method}")
     write_json_atomic(
         sidecar(arguments.out),
         {
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
             "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
             "local_field": arguments.local_field.name,
             "b0_dir": list(grid.b0_dir),
-            "voxel_size": list(grid.voxel_size),
+            "voxel_size": list((found.grid or grid).voxel_size),
             "seconds": round(seconds, 3),
             "courses": [asdict(course) for course in found.courses],
             "code_version": code_version(),

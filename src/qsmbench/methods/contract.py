@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods.course import Course
 
@@ -44,10 +45,12 @@ class Reconstruction:
     Attributes:
         chi: (x, y, z), float32, ppm, zero outside the mask.
         courses: one for each loop, in order; empty for a direct method.
+        grid: of chi where it is not the scan's.
     """
 
     chi: torch.Tensor
     courses: tuple[Course, ...] = ()
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,11 @@ class Method(ABC):
 
 
 def _check_bounds(name: str, value: Any, bounds: Any) -> None:
+    if value is None:
+        return
     if "choices" in bounds:
         if value not in bounds["choices"]:
             raise InputError(f"option {name} must be one of {', '.join(bounds['choices'])}, got {value}")
-        return
-    if value is None:
         return
     texts = {"above": "> ", "at_least": ">= ", "below": "< ", "at_most": "<= "}
     tests = {

@@ -7,6 +7,7 @@ is a `Course`, which is written beside the map.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -60,11 +61,11 @@ class Iteration:
         self._bar = tqdm(total=self.limit, desc=self.name, unit="step", leave=False, disable=None)
         return self
 
-    def step(self, value: float, converged: bool = False) -> bool:
-        """Note the value after a step; True where it, or ``converged``, ends the iteration."""
+    def step(self, value: float, converged: bool = False, shown: Mapping[str, str] | None = None) -> bool:
+        """Note the value after a step; True where it, or ``converged``, ends the iteration; ``shown`` is only shown."""
         self.values.append(value)
         self.converged = converged or value <= self.tolerance
-        self._bar.set_postfix({self.quantity: f"{value:.3g}"}, refresh=False)
+        self._bar.set_postfix({self.quantity: f"{value:.3g}", **(shown or {})}, refresh=False)
         self._bar.update()
         logger.debug("%s %d: %s %.3g", self.name, len(self.values), self.quantity, value)
         return self.converged

@@ -12,7 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
 from qsmbench.methods.contract import Method
+from qsmbench.methods.dip import DIP
 from qsmbench.methods.ilsqr import ILSQR
+from qsmbench.methods.inr import INRQSM
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.medi import MEDI
 from qsmbench.methods.meta_qsm import MetaQSMReconstruction
@@ -62,6 +64,8 @@ METHODS: dict[str, Entry] = {
         Entry("tv", "TV", TV, "10.1002/mrm.25029"),
         Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
         Entry("meta-qsm", "Meta-QSM", MetaQSMReconstruction, "10.48550/arXiv.1908.00206", wants_gpu=True),
+        Entry("inr-qsm", "INR-QSM", INRQSM, "10.1016/j.media.2024.103173", wants_gpu=True),
+        Entry("dip", "DIP", DIP, "10.1109/CVPR.2018.00984", wants_gpu=True),
     )
 }
 
