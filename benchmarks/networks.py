@@ -44,9 +44,8 @@ def new(name: str, channels: int, levels: int, **more: object) -> UNet:
 
 def print_costs() -> None:
     """Parameters and half-precision files by width of the network and of the predictor."""
-    print(
-        "| network | channels | levels | hidden | head | parameters | MB in half precision |\n|---|---|---|---|---|---|---|"
-    )
+    print("| network | channels | levels | hidden | head | parameters | MB in half precision |")
+    print("|---|---|---|---|---|---|---|")
     rows = [(name, 16, 4, {}) for name in ARCHITECTURES if not architecture(name).predicted]
     rows += [("meta-qsm", 16, 4, {"hidden": [32, rank], "head": "full"}) for rank in (2, 4, 8)]
     rows += [("meta-qsm", 16, 4, {"hidden": [32, 8], "head": "modulated"})]
