@@ -4,19 +4,26 @@ import pytest
 import torch
 
 from qsmbench.methods.registry import METHODS
-from qsmbench.networks.weights import Scaling, TrainedNetwork, new_module
+from qsmbench.networks.architectures import architecture
+from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.weights import TrainedNetwork
 
 
 @pytest.fixture(scope="session")
 def weights_for(tmp_path_factory):
     """Return a function name -> weights file (None for methods without weights).
 
-    The file is a real one with fresh weights: the contract is about form, and training has its own tests.
+    The files are real ones with fresh weights: the contract is about form, and training has its own tests.
     """
-    options = {"channels": 4, "levels": 3, "hidden": [8, 2]}
-    torch.manual_seed(0)
-    module = new_module("meta-qsm", options)
-    scaling = Scaling(0.02, 0.05, (0.0, 0.0, 0.7), (0.3, 0.3, 0.3))
-    path = tmp_path_factory.mktemp("weights") / "meta-qsm.pt"
-    TrainedNetwork("meta-qsm", options, scaling, module.state_dict()).save(path)
-    return lambda name: path if METHODS[name].needs_weights else None
+    folder = tmp_path_factory.mktemp("weights")
+    for name, entry in METHODS.items():
+        if not entry.needs_weights:
+            continue
+        kind = architecture(name)
+        options = {"channels": 4, "levels": 3} | ({"hidden": [8, 2]} if kind.predicted else {})
+        torch.manual_seed(0)
+        halfwidth = (0.3, 0.3, 0.3) if kind.predicted else (0.0, 0.0, 0.0)
+        scaling = Scaling(0.02, 0.05, (0.0, 0.0, 0.7), halfwidth)
+        module = kind.module(**options)
+        TrainedNetwork(name, options, scaling, module.state_dict()).save(folder / f"{name}.pt")
+    return lambda name: folder / f"{name}.pt" if METHODS[name].needs_weights else None

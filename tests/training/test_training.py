@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +16,15 @@ from scipy.ndimage import gaussian_filter
 from qsmbench.config.model import Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.data.download import sha256_of
 from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
 from qsmbench.methods.registry import build
+from qsmbench.networks.architectures import architecture
 from qsmbench.networks.weights import load_network
 from qsmbench.physics.dipole import forward_field
 from qsmbench.training.batches import Batches, measure_scaling, split
 from qsmbench.training.loop import DivergenceError, train
+from qsmbench.training.losses import loss_of
 
 SHAPE = (24, 24, 12)
 SPEC = Network(
@@ -45,6 +49,10 @@ def store(tmp_path_factory):
         samples.append(Sample(chi, field, mask, voxel_size, (0.0, 0.0, 1.0)))
     write_shard(path, 0, samples)
     return path
+
+
+def batches_of(stored, indices, batch_size, scaling, name="meta-qsm"):
+    return Batches(stored, indices, batch_size=batch_size, seed=3, scaling=scaling, architecture=architecture(name))
 
 
 def rows(path):
@@ -126,7 +134,7 @@ def test_every_epoch_visits_each_sample_once(store):
     training, validation = split(12, 0.25, seed=3)
     assert sorted(training + validation) == list(range(12))
     assert len(validation) == 3
-    batches = Batches(stored, training, 3, 3, measure_scaling(stored, training))
+    batches = batches_of(stored, training, 3, measure_scaling(stored, training))
     first = [i for step in range(3) for i in batches.at(step)]
     second = [i for step in range(3, 6) for i in batches.at(step)]
     assert sorted(first) == sorted(second) == training
@@ -138,15 +146,87 @@ def test_scaling_brings_volumes_to_unit_deviation(store):
     stored = StoredSet(store)
     scaling = measure_scaling(stored, list(range(12)))
     assert scaling.chi_std == pytest.approx(0.05, rel=0.01)
-    batches = Batches(stored, list(range(12)), 12, 0, scaling)
-    field, chi, mask, voxel_size = batches.load(list(range(12)))
-    assert float(field[mask].std()) == pytest.approx(1, rel=0.01)
-    assert float(chi[mask].std()) == pytest.approx(1, rel=0.01)
-    assert float(voxel_size[:, 0].min()) == pytest.approx(-1, abs=1e-5)
-    assert float(voxel_size[:, 0].max()) == pytest.approx(1, abs=1e-5)
-    assert float(voxel_size[:, 1].abs().max()) == pytest.approx(0, abs=1e-6)
+    batch = batches_of(stored, list(range(12)), 12, scaling).load(list(range(12)))
+    assert float(batch.field[batch.mask].std()) == pytest.approx(1, rel=0.01)
+    assert float(batch.chi[batch.mask].std()) == pytest.approx(1, rel=0.01)
+    assert float(batch.condition[:, 0].min()) == pytest.approx(-1, abs=1e-5)
+    assert float(batch.condition[:, 0].max()) == pytest.approx(1, abs=1e-5)
+    assert float(batch.condition[:, 1].abs().max()) == pytest.approx(0, abs=1e-6)
 
 
 def test_one_sample_cannot_be_split():
     with pytest.raises(InputError, match="at least 2 samples"):
         split(1, 0.1, 0)
+
+
+@pytest.mark.parametrize("name", ["meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"])
+def test_every_network_trains_and_is_applied(store, tmp_path, name):
+    """With its own loss, mixed precision apart; the optimiser and the clipping that are not the default, on the way."""
+    more = {"architecture": name, "steps": 12, "validation_steps": 6, "checkpoint_steps": 12}
+    spec = SPEC.model_copy(update=more | {"optimiser": "adam", "gradient_clip": 1.0})
+    weights = tmp_path / f"{name}.pt"
+    train(store, spec, weights, tmp_path / "record.csv")
+    course = rows(tmp_path / "record.csv")
+    assert float(course[-1]["loss"]) < float(course[0]["loss"])
+    scan = StoredSet(store).scan(0)
+    chi = build(name, {"resample": False}, weights)(scan)
+    assert chi.shape == scan.grid.shape
+    assert float(chi.abs().max()) > 0
+
+
+def test_losses_by_hand(store):
+    """A map that is right costs nothing; one that is off by a constant costs what its definition says."""
+    stored = StoredSet(store)
+    scaling = measure_scaling(stored, list(range(12)))
+    batch = batches_of(stored, list(range(12)), 2, scaling).load([0, 5])
+    for name in ("l1", "l2", "qsmnet"):
+        assert float(loss_of(name, batch.chi, batch, scaling)) == pytest.approx(0, abs=1e-6)
+    off = batch.chi + 0.5
+    assert float(loss_of("l1", off, batch, scaling)) == pytest.approx(0.5, rel=1e-5)
+    assert float(loss_of("l2", off, batch, scaling)) == pytest.approx(0.25, rel=1e-5)
+    fields = [forward_field(torch.full(SHAPE, 0.5) * scaling.chi_std, grid) / scaling.field_std for grid in batch.grids]
+    model = torch.stack(fields).abs().mean()
+    # A constant has no gradient: what is left is L1 and the model term.
+    assert float(loss_of("qsmnet", off, batch, scaling)) == pytest.approx(0.5 + 0.5 * float(model), rel=1e-4)
+    steep = torch.arange(SHAPE[0]).reshape(-1, 1, 1).expand(SHAPE) * 1.0
+    flat = replace(batch, chi=torch.zeros_like(batch.chi))
+    gradient = float(loss_of("qsmnet", steep.expand_as(batch.chi), flat, scaling)) - float(
+        loss_of("qsmnet", steep.expand_as(batch.chi), replace(flat, chi=-steep.expand_as(batch.chi)), scaling)
+    )
+    l1, field = (
+        float(steep.mean()),
+        float(
+            torch.stack(
+                [forward_field(steep.contiguous() * scaling.chi_std, g) / scaling.field_std for g in batch.grids]
+            )
+            .abs()
+            .mean()
+        ),
+    )
+    # Against its own negative every difference has the right size, and L1 and model term are twice those against zero.
+    pairs = (SHAPE[0] - 1) / SHAPE[0]
+    assert gradient == pytest.approx(0.1 * pairs - l1 - 0.5 * field, rel=1e-3)
+
+
+def test_training_goes_on_from_other_weights(store, tmp_path):
+    first = tmp_path / "first.pt"
+    train(store, SPEC, first, tmp_path / "first.csv")
+    spec = SPEC.model_copy(update={"start": str(first), "learning_rate": 1e-4, "steps": 20})
+    train(store, spec, tmp_path / "second.pt", tmp_path / "second.csv")
+    before, after = rows(tmp_path / "first.csv")[-1], rows(tmp_path / "second.csv")[-1]
+    assert float(after["loss"]) < 1.05 * float(before["loss"])
+    assert load_network(tmp_path / "second.pt").record["start_sha256"] == sha256_of(first)
+    wider = spec.model_copy(update={"channels": 8})
+    with pytest.raises(InputError, match=r"was made with .*'channels': 4.*asks for .*'channels': 8"):
+        train(store, wider, tmp_path / "third.pt", tmp_path / "third.csv")
+
+
+def test_mixed_precision_stays_near_single(store, tmp_path):
+    short = SPEC.model_copy(update={"steps": 4, "validation_steps": 4})
+    courses = []
+    for precision in ("float32", "bfloat16"):
+        record = tmp_path / f"{precision}.csv"
+        train(store, short.model_copy(update={"precision": precision}), tmp_path / f"{precision}.pt", record)
+        courses.append(float(rows(record)[-1]["loss"]))
+    assert courses[1] != courses[0]
+    assert courses[1] == pytest.approx(courses[0], rel=0.05)

@@ -91,7 +91,8 @@ def reconstruct_set(
         volumes[index] = chi
         digest = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
         courses = [asdict(course) for course in found.courses]
-        rows.append({"sample": index, "status": "ok", "message": "", "sha256": digest, "courses": courses})
+        row = {"sample": index, "status": "ok", "message": "", "sha256": digest, "courses": courses}
+        rows.append(row | {"notes": list(found.notes)} if found.notes else row)
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, clock.getvalue())
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})

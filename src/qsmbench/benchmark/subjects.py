@@ -115,6 +115,7 @@ def reconstruct_subjects(
             "Method": method,
             "Parameters": find(method).options | options,
             "Courses": [asdict(course) for course in result.courses],
+            "Notes": list(result.notes),
             "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
         }
         write_map(path, chi, scan.grid, about)

@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
             "voxel_size": list((found.grid or grid).voxel_size),
             "seconds": round(seconds, 3),
             "courses": [asdict(course) for course in found.courses],
+            "notes": list(found.notes),
             "code_version": code_version(),
         },
     )

@@ -161,13 +161,30 @@ AcquiredSet = Annotated[SimulatedSet | BidsSet, Field(discriminator="kind")]
 class Network(Section):
     """A network and its training."""
 
-    architecture: Literal["meta-qsm"] = Field("meta-qsm", description="which network (Meta-QSM: Liu & Koch 2019)")
+    architecture: Literal["meta-qsm", "meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"] = Field(
+        "meta-qsm", description="which network (docs/networks.md)"
+    )
     train_set: Name = Field(description="the synthetic set it learns from")
     channels: int = Field(16, gt=0, description="feature maps of the first level; doubled at each further level")
     levels: int = Field(4, gt=0, le=6, description="resolution levels of the encoder-decoder")
     hidden: tuple[int, ...] = Field(
         (32, 8), min_length=1, description="widths of the weight-prediction layers; the last is the rank of the kernels"
     )
+    head: Literal["full", "modulated"] = Field(
+        "full",
+        description="how kernels are predicted: any of a family (the paper's), or a scaling of one kernel's taps",
+    )
+    start: str | None = Field(
+        None, description="weights that training goes on from: a file, or shipped:NAME; by default random ones"
+    )
+    loss: Literal["l1", "l2", "qsmnet"] | None = Field(
+        None, description="what is made small inside the masks; by default what the architecture's authors used"
+    )
+    optimiser: Literal["rmsprop", "adam"] = Field("rmsprop", description="RMSprop as in Meta-QSM and QSMnet, or Adam")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the convolutions in training; bfloat16 is mixed precision, for GPUs that have it"
+    )
+    gradient_clip: float | None = Field(None, gt=0, description="largest norm of a step's gradient; by default any")
     steps: int = Field(gt=0, description="optimiser steps")
     batch_size: int = Field(4, gt=0, description="samples a step (Meta-QSM: 4)")
     learning_rate: float = Field(1e-4, gt=0, description="of RMSprop (Meta-QSM: 1e-4)")

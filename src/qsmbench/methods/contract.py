@@ -8,7 +8,7 @@ masking, the type and the check of the result live here, the inversion in the me
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -46,11 +46,13 @@ class Reconstruction:
         chi: (x, y, z), float32, ppm, zero outside the mask.
         courses: one for each loop, in order; empty for a direct method.
         grid: of chi where it is not the scan's.
+        notes: what a user should know of how it was made, warnings among them; a line each.
     """
 
     chi: torch.Tensor
     courses: tuple[Course, ...] = ()
     grid: Grid | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,18 @@ class Method(ABC):
         """
         with torch.no_grad():
             found = self.invert(scan)
-        inverted, courses = found if isinstance(found, tuple) else (found, ())
-        chi = torch.where(scan.mask, inverted, 0.0).to(torch.float32)
+        if isinstance(found, tuple):
+            found = Reconstruction(*found)
+        elif isinstance(found, torch.Tensor):
+            found = Reconstruction(found)
+        chi = torch.where(scan.mask, found.chi, 0.0).to(torch.float32)
         n_bad = int((~torch.isfinite(chi)).sum())
         if n_bad:
             raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
-        return Reconstruction(chi, courses)
+        return replace(found, chi=chi)
 
     @abstractmethod
-    def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Course, ...]] | Reconstruction:
         """Return chi (x, y, z) in ppm, what lies outside the mask does not matter; an iterative one, its course too."""
 
 

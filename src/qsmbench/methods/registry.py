@@ -17,7 +17,7 @@ from qsmbench.methods.ilsqr import ILSQR
 from qsmbench.methods.inr import INRQSM
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.medi import MEDI
-from qsmbench.methods.meta_qsm import MetaQSMReconstruction
+from qsmbench.methods.network import DeepQSM, MesaQSM, MetaQSM, MetaQSMB0, QSMnet
 from qsmbench.methods.rts import RTS
 from qsmbench.methods.tkd import TKD
 from qsmbench.methods.tv import TV
@@ -63,9 +63,13 @@ METHODS: dict[str, Entry] = {
         Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
         Entry("tv", "TV", TV, "10.1002/mrm.25029"),
         Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
-        Entry("meta-qsm", "Meta-QSM", MetaQSMReconstruction, "10.48550/arXiv.1908.00206", wants_gpu=True),
         Entry("inr-qsm", "INR-QSM", INRQSM, "10.1016/j.media.2024.103173", wants_gpu=True),
         Entry("dip", "DIP", DIP, "10.1109/CVPR.2018.00984", wants_gpu=True),
+        Entry("meta-qsm", "Meta-QSM", MetaQSM, "10.48550/arXiv.1908.00206", wants_gpu=True),
+        Entry("meta-qsm-b0", "Meta-QSM (B0)", MetaQSMB0, "10.48550/arXiv.1908.00206", wants_gpu=True),
+        Entry("mesa-qsm", "Mesa-QSM", MesaQSM, "10.48550/arXiv.1908.00206", wants_gpu=True),
+        Entry("qsmnet", "QSMnet", QSMnet, "10.1016/j.neuroimage.2018.06.030", wants_gpu=True),
+        Entry("deepqsm", "DeepQSM", DeepQSM, "10.1016/j.neuroimage.2019.03.060", wants_gpu=True),
     )
 }
 

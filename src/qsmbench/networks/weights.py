@@ -6,40 +6,18 @@ import io
 import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
-from qsmbench.networks.meta_qsm import MetaQSM
+from qsmbench.networks.architectures import architecture
+from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.unet import UNet
+from qsmbench.networks.wpconv import wpconv_layers
 
 FORMAT = "qsmbench-network-1"
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How volumes and voxel sizes are brought to the network's range.
-
-    Attributes:
-        field_std: standard deviation of the local field inside the masks of the training set, ppm.
-        chi_std: the same of chi.
-        voxel_centre: middle of the trained range of log(voxel size / mm), three values.
-        voxel_halfwidth: half its width (1 where the range is a point).
-    """
-
-    field_std: float
-    chi_std: float
-    voxel_centre: tuple[float, float, float]
-    voxel_halfwidth: tuple[float, float, float]
-
-    def voxel_size(self, voxel_size: torch.Tensor) -> torch.Tensor:
-        """Normalise voxel sizes (..., 3) in mm to [-1, 1] over the trained range, on a logarithmic scale."""
-        centre, halfwidth = (
-            torch.tensor(v, dtype=torch.float32, device=voxel_size.device)
-            for v in (self.voxel_centre, self.voxel_halfwidth)
-        )
-        return (voxel_size.to(torch.float32).log() - centre) / halfwidth
 
 
 @dataclass(frozen=True)
@@ -52,27 +30,49 @@ class TrainedNetwork:
     state: dict[str, torch.Tensor]
     record: dict[str, Any] = field(default_factory=dict)
 
-    def module(self, device: torch.device | str = "cpu") -> MetaQSM:
-        """Return the network in evaluation mode on ``device``.
+    def module(self, device: torch.device | str = "cpu") -> UNet:
+        """Return the network in single precision and evaluation mode on ``device``.
 
         Raises:
-            InputError: the weights do not belong to this architecture.
+            InputError: the weights do not belong to this architecture, are not finite numbers, or ignore the voxel
+                size that the architecture is told.
         """
-        module = new_module(self.architecture, self.options)
+        name = f"weights of {self.architecture}"
+        module = architecture(self.architecture).module(**self.options)
+        for key, value in self.state.items():
+            if key.endswith("num_batches_tracked"):
+                continue
+            if not value.is_floating_point():
+                raise InputError(
+                    f"{name}: {key} holds {value.dtype}, not real numbers; save them as float32 or float16"
+                )
+            if not bool(torch.isfinite(value).all()):
+                raise InputError(
+                    f"{name}: {key} holds NaN or infinite values; the training diverged, use other weights"
+                )
         try:
             module.load_state_dict(self.state)
         except RuntimeError as error:
             raise InputError(f"weights do not fit the architecture {self.architecture} {self.options}") from error
+        layers = wpconv_layers(module)
+        if layers and not any(bool(layer.predictor[0].weight.any()) for layer in layers):
+            raise InputError(f"{name}: every WP-Conv input is zero, so that the voxel size has no effect; train again")
         return module.to(device).eval()
 
-    def save(self, path: Path) -> None:
-        """Write the file, atomically."""
+    def save(self, path: Path, precision: Literal["float32", "float16"] = "float32") -> None:
+        """Write the file, atomically; half precision is for shipping, it is read back in single precision."""
+        kept = torch.float16 if precision == "float16" else torch.float32
+        state = {
+            # Running variances may exceed what half precision holds, and cost nothing.
+            name: value.to(kept) if value.is_floating_point() and "running_" not in name else value
+            for name, value in self.state.items()
+        }
         content = {
             "format": FORMAT,
             "architecture": self.architecture,
             "options": self.options,
             "scaling": asdict(self.scaling),
-            "state": self.state,
+            "state": state,
             "record": self.record,
         }
         # Through memory: torch writes a file's name into it, and the temporary name would change the bytes.
@@ -82,18 +82,15 @@ class TrainedNetwork:
             temporary.write_bytes(buffer.getvalue())
 
 
-def new_module(architecture: str, options: dict[str, Any]) -> MetaQSM:
-    """Make a network of an architecture with fresh weights."""
-    if architecture != "meta-qsm":
-        raise InputError(f"unknown architecture '{architecture}'; known: meta-qsm")
-    return MetaQSM(**options)
-
-
-def load_network(path: Path) -> TrainedNetwork:
+def load_network(path: Path, expected: str | None = None) -> TrainedNetwork:
     """Read a weights file.
 
+    Args:
+        path: the file.
+        expected: architecture that it must be of.
+
     Raises:
-        InputError: missing, damaged or not a qsmbench network.
+        InputError: missing, damaged, not a qsmbench network, or one of another architecture.
     """
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist; train it or name another with --weights")
@@ -103,6 +100,8 @@ def load_network(path: Path) -> TrainedNetwork:
         raise InputError(f"weights file {path} is damaged or not a torch file; train or fetch it again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"weights file {path} is no qsmbench network (expected format {FORMAT})")
+    if expected is not None and content["architecture"] != expected:
+        raise InputError(f"weights file {path} is of {content['architecture']}, not of {expected}; give the right one")
     scaling = content["scaling"]
     return TrainedNetwork(
         content["architecture"],

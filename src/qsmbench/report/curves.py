@@ -12,7 +12,12 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from qsmbench.core.errors import InputError
 from qsmbench.report.png import fixed_style, png_bytes
 
-_NAMES = {"loss": "training loss", "validation_loss": "validation loss", "validation_rmse": "validation RMSE (%)"}
+_NAMES = {
+    "loss": "training loss",
+    "validation_loss": "validation loss",
+    "validation_rmse": "validation RMSE (%)",
+    "validation_hfen": "validation HFEN (%)",
+}
 
 
 def read_record(path: Path) -> pd.DataFrame:

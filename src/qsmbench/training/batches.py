@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
 from qsmbench.core.seeds import generator_for
 from qsmbench.data.store import StoredSet
-from qsmbench.networks.weights import Scaling
+from qsmbench.networks.architectures import Architecture
+from qsmbench.networks.scaling import Scaling
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples side by side.
+
+    Attributes:
+        field: (B, 1, X, Y, Z), in units of the training fields' standard deviation, zero outside the mask.
+        chi: (B, 1, X, Y, Z), in units of chi's.
+        mask: (B, 1, X, Y, Z), bool.
+        condition: (B, n), what the network is told beside the field.
+        grids: geometry of each sample.
+    """
+
+    field: torch.Tensor
+    chi: torch.Tensor
+    mask: torch.Tensor
+    condition: torch.Tensor
+    grids: tuple[Grid, ...]
+
+    def to(self, device: str | torch.device) -> Batch:
+        """Return the batch on a device."""
+        field, chi, mask, condition = (t.to(device) for t in (self.field, self.chi, self.mask, self.condition))
+        return Batch(field, chi, mask, condition, self.grids)
 
 
 def split(n_samples: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -29,9 +56,18 @@ def split(n_samples: int, fraction: float, seed: int) -> tuple[list[int], list[i
 class Batches:
     """Batches of a stored set, by step number; every epoch visits each training sample once, in a new order."""
 
-    def __init__(self, stored: StoredSet, indices: list[int], batch_size: int, seed: int, scaling: Scaling) -> None:
+    def __init__(
+        self,
+        stored: StoredSet,
+        indices: list[int],
+        *,
+        batch_size: int,
+        seed: int,
+        scaling: Scaling,
+        architecture: Architecture,
+    ) -> None:
         self.stored, self.indices, self.seed, self.scaling = stored, indices, seed, scaling
-        self.batch_size = batch_size
+        self.batch_size, self.architecture = batch_size, architecture
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def _permutation(self, epoch: int) -> list[int]:
@@ -44,14 +80,17 @@ class Batches:
         places = range(step * self.batch_size, (step + 1) * self.batch_size)
         return [self._order(place // n)[place % n] for place in places]
 
-    def load(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return field and chi (B, 1, X, Y, Z), scaled; mask (B, 1, X, Y, Z), bool; voxel size (B, 3), normalised."""
+    def load(self, indices: list[int]) -> Batch:
+        """Read samples."""
         fields, chis, masks, voxel_sizes = zip(*(self.stored.pair(i) for i in indices), strict=True)
+        grids = tuple(self.stored.grid(i) for i in indices)
         mask = torch.from_numpy(np.stack(masks))[:, None]
         # Methods are given a field that is zero outside the mask, so the network learns from such fields.
         field = torch.where(mask, torch.from_numpy(np.stack(fields))[:, None] / self.scaling.field_std, 0.0)
         chi = torch.from_numpy(np.stack(chis))[:, None] / self.scaling.chi_std
-        return field, chi, mask, self.scaling.voxel_size(torch.from_numpy(np.stack(voxel_sizes)))
+        b0_dirs = torch.tensor([grid.b0_dir for grid in grids])
+        condition = self.architecture.conditions(self.scaling, torch.from_numpy(np.stack(voxel_sizes)), b0_dirs)
+        return Batch(field, chi, mask, condition, grids)
 
 
 def measure_scaling(stored: StoredSet, indices: list[int], n_measured: int = 64) -> Scaling:
@@ -73,8 +112,7 @@ def measure_scaling(stored: StoredSet, indices: list[int], n_measured: int = 64)
     std = np.sqrt(sums[:, 2] / sums[:, 0] - (sums[:, 1] / sums[:, 0]) ** 2)
     logs = np.log([stored.grid(i).voxel_size for i in indices])
     low, high = logs.min(axis=0), logs.max(axis=0)
-    # A set of one resolution has no range: dividing by 1 leaves its normalised voxel size at zero.
-    halfwidth = np.where(high - low > 1e-6, (high - low) / 2, 1.0)
+    halfwidth = np.where(high - low > 1e-6, (high - low) / 2, 0.0)
     centre = (low + high) / 2
     return Scaling(
         float(std[0]),

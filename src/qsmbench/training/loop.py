@@ -1,4 +1,4 @@
-"""Training: L1 inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill."""
+"""Training: a loss inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -16,12 +17,21 @@ from qsmbench.config.model import Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import seed_for
 from qsmbench.data.atomic import atomic_path, write_text_atomic
+from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
-from qsmbench.networks.meta_qsm import MetaQSM
-from qsmbench.networks.weights import TrainedNetwork, new_module
+from qsmbench.metrics.hfen import hfen
+from qsmbench.networks.architectures import architecture
+from qsmbench.networks.shipped import resolve
+from qsmbench.networks.unet import UNet
+from qsmbench.networks.weights import TrainedNetwork, load_network
+from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.batches import Batches, measure_scaling, split
+from qsmbench.training.losses import loss_of
 
-RECORD_COLUMNS = ("step", "loss", "validation_rmse", "learning_rate")
+RECORD_COLUMNS = ("step", "loss", "validation_rmse", "validation_hfen", "learning_rate")
+
+
+OPTIMISERS = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}
 
 
 class DivergenceError(RuntimeError):
@@ -32,7 +42,7 @@ class DivergenceError(RuntimeError):
 class _Run:
     """All that changes while training goes on, and so all that a checkpoint holds."""
 
-    module: MetaQSM
+    module: UNet
     optimiser: torch.optim.Optimizer
     step: int = 0
     loss_sum: float = 0.0
@@ -48,7 +58,7 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
         spec: architecture and training parameters.
         weights: where to write the weights; a checkpoint lies beside it until training ends.
         record: CSV to write: step, loss (mean since the row before, in units of chi's standard deviation),
-            validation_rmse (%; a zero map scores 100) and learning_rate.
+            validation_rmse and validation_hfen (%; a zero map scores 100) and learning_rate.
         device: of torch.
 
     Raises:
@@ -56,17 +66,23 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
         DivergenceError: the loss became NaN or infinite.
     """
     stored = StoredSet(store)
+    kind = architecture(spec.architecture)
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
-    scaling = measure_scaling(stored, training)
-    batches = Batches(stored, training, spec.batch_size, spec.seed, scaling)
-    options = {"channels": spec.channels, "levels": spec.levels, "hidden": list(spec.hidden)}
+    options: dict[str, Any] = {"channels": spec.channels, "levels": spec.levels}
+    if kind.predicted:
+        options |= {"hidden": list(spec.hidden), "head": spec.head}
+    start = None if spec.start is None else _starting_point(spec, options)
+    # A network that goes on learning keeps the units it has learned in.
+    scaling = measure_scaling(stored, training) if start is None else start.scaling
+    batches = Batches(stored, training, batch_size=spec.batch_size, seed=spec.seed, scaling=scaling, architecture=kind)
     checkpoint = weights.with_name(weights.name + ".checkpoint")
-    identity = f"{spec.model_dump_json()} {scaling} {len(stored)}"
+    start_hash = "" if spec.start is None else sha256_of(resolve(spec.start))
+    identity = f"{spec.model_dump_json()} {scaling} {len(stored)} {start_hash}"
     weights.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
-    module = new_module(spec.architecture, options).to(device)
-    run = _Run(module, torch.optim.RMSprop(module.parameters(), lr=spec.learning_rate))
+    module = (kind.module(**options) if start is None else start.module()).to(device)
+    run = _Run(module, OPTIMISERS[spec.optimiser](module.parameters(), lr=spec.learning_rate))
     if _resume(run, checkpoint, identity, device):
         print(f"resuming from step {run.step}", flush=True)  # noqa: T201
 
@@ -75,7 +91,7 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
             _advance(run, spec, batches, device)
             bar.update()
             if run.step % spec.validation_steps == 0 or run.step == spec.steps:
-                line = _note(run, _validation_rmse(run.module, batches, validation, device))
+                line = _note(run, *_validate(run.module, batches, validation, device))
                 bar.write(line)
             if run.step % spec.checkpoint_steps == 0:
                 _save(run, checkpoint, identity)
@@ -88,6 +104,8 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
         "n_validation": len(validation),
         "n_parameters": sum(p.numel() for p in module.parameters()),
         "validation_rmse": float(run.rows[-1][2]),
+        "validation_hfen": float(run.rows[-1][3]),
+        "start_sha256": start_hash,
     }
     state = {name: value.cpu() for name, value in module.state_dict().items()}
     TrainedNetwork(spec.architecture, options, scaling, state, summary).save(weights)
@@ -98,12 +116,18 @@ def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
     rate = spec.learning_rate * spec.decay ** (run.step // spec.decay_steps)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    field_, chi, mask, voxel_size = (t.to(device) for t in batches.load(batches.at(run.step)))
+    batch = batches.load(batches.at(run.step)).to(device)
     run.module.train()
-    estimate = run.module(field_, voxel_size)
-    loss = ((estimate - chi).abs() * mask).sum() / mask.sum()
+    kind = torch.device(device).type
+    # Float16 would need loss scaling; bfloat16 has the range of single precision.
+    with torch.autocast(kind, torch.bfloat16, enabled=spec.precision == "bfloat16"):
+        estimate = run.module(batch.field, batch.condition)
+    loss = loss_of(spec.loss or architecture(spec.architecture).loss, estimate.float(), batch, batches.scaling)
     run.optimiser.zero_grad(set_to_none=True)
-    (loss + spec.kernel_penalty * run.module.kernel_penalty()).backward()
+    total: torch.Tensor = loss + spec.kernel_penalty * kernel_penalty(run.module)
+    total.backward()  # type: ignore[no-untyped-call]
+    if spec.gradient_clip is not None:
+        torch.nn.utils.clip_grad_norm_(run.module.parameters(), spec.gradient_clip)
     run.optimiser.step()
     run.step += 1
     value = float(loss.detach())
@@ -113,25 +137,41 @@ def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
     run.n_summed += 1
 
 
+def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
+    """The trained network that training goes on from.
+
+    Raises:
+        InputError: it is of another architecture or size.
+    """
+    assert spec.start is not None
+    start = load_network(resolve(spec.start), spec.architecture)
+    if start.options != options:
+        raise InputError(f"start: {spec.start} was made with {start.options}, the configuration asks for {options}")
+    return start
+
+
 @torch.no_grad()
-def _validation_rmse(module: MetaQSM, batches: Batches, indices: list[int], device: str) -> float:
-    """RMSE over all validation voxels, % of the truth's norm."""
+def _validate(module: UNet, batches: Batches, indices: list[int], device: str) -> tuple[float, float]:
+    """RMSE and HFEN over all validation volumes, % of the truth's norm."""
     module.eval()
     error = norm = 0.0
+    hfens = []
     for index in indices:
-        field_, chi, mask, voxel_size = (t.to(device) for t in batches.load([index]))
-        estimate = module(field_, voxel_size)
-        error += float(((estimate - chi)[mask] ** 2).sum())
-        norm += float((chi[mask] ** 2).sum())
-    return 100 * math.sqrt(error / norm)
+        batch = batches.load([index]).to(device)
+        estimate = module(batch.field, batch.condition)
+        error += float(((estimate - batch.chi)[batch.mask] ** 2).sum())
+        norm += float((batch.chi[batch.mask] ** 2).sum())
+        found, true, mask = ((t[0, 0] * batch.mask[0, 0]).cpu().numpy() for t in (estimate, batch.chi, batch.mask))
+        hfens.append(hfen(found, true, mask, voxel_size=batch.grids[0].voxel_size))
+    return 100 * math.sqrt(error / norm), sum(hfens) / len(hfens)
 
 
-def _note(run: _Run, rmse: float) -> str:
+def _note(run: _Run, rmse: float, hfen_: float) -> str:
     loss = run.loss_sum / run.n_summed
     rate = run.optimiser.param_groups[0]["lr"]
-    run.rows.append([str(run.step), f"{loss:.6g}", f"{rmse:.6g}", f"{rate:.6g}"])
+    run.rows.append([str(run.step), f"{loss:.6g}", f"{rmse:.6g}", f"{hfen_:.6g}", f"{rate:.6g}"])
     run.loss_sum, run.n_summed = 0.0, 0
-    return f"step {run.step}: loss {loss:.4f}, validation RMSE {rmse:.1f} %"
+    return f"step {run.step}: loss {loss:.4f}, validation RMSE {rmse:.1f} %, HFEN {hfen_:.1f} %"
 
 
 def _save(run: _Run, path: Path, identity: str) -> None:

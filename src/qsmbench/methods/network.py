@@ -1,0 +1,141 @@
+"""Trained networks as methods: Meta-QSM, its extension and its twins, QSMnet, DeepQSM.
+
+A network sees the scaled local field, zero outside the mask, and what it is told beside it (voxel size, B0). What a
+scan has that a network does not know is undone around it: an oblique B0 by rotating the volume, another resolution by
+resampling it (networks of one resolution only, as is usual practice with them). Everything of that kind, and a voxel
+size outside the trained range, is noted with the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from qsmbench.core.grid import Triple
+from qsmbench.core.scan import Scan
+from qsmbench.methods.contract import Method, Reconstruction, parameter
+from qsmbench.methods.standard_grid import StandardGrid, tilt
+from qsmbench.methods.windows import apply_in_windows
+from qsmbench.networks.architectures import Architecture, architecture
+from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.shipped import resolve
+from qsmbench.networks.unet import UNet
+from qsmbench.networks.weights import load_network
+from qsmbench.networks.wpconv import specialise
+
+
+@dataclass(frozen=True)
+class NetworkMethod(Method):
+    """Apply a trained network to a scan of any size, voxel size and B0 direction."""
+
+    architecture: ClassVar[str]
+
+    weights: Path
+    largest_tilt: float = parameter(
+        1.0,
+        "tilt of B0 in degrees from which on the volume is rotated to B0 along z (networks that are not told B0)",
+        at_least=0,
+    )
+    resample: bool = parameter(
+        True, "bring the volume to the trained resolution and back (networks of one resolution; 1 % is let pass)"
+    )
+    window: int = parameter(
+        0,
+        "edge in voxels of the windows that a volume is cut into; 0: the whole volume where `memory` allows",
+        at_least=0,
+    )
+    memory: float = parameter(
+        6.0, "GB that feature maps may take; larger volumes are done in windows of 128 voxels", above=0
+    )
+
+    def invert(self, scan: Scan) -> Reconstruction:
+        """Standardise, scale, run the network, undo both."""
+        kind = architecture(self.architecture)
+        path = resolve(self.weights)
+        modified = path.stat().st_mtime_ns if path.exists() else 0
+        scaling = _scaling(path, self.architecture, modified)
+        notes = []
+        angle = tilt(scan.grid.b0_dir)
+        rotate = not kind.knows_b0_dir and angle > self.largest_tilt
+        typical, here = scaling.typical_voxel_size, scan.grid.voxel_size
+        off = max(abs(a / b - 1) for a, b in zip(here, typical, strict=True)) > 0.01
+        resample = self.resample and not kind.predicted and off
+        place = None
+        if rotate or resample:
+            place = StandardGrid.around(scan.grid, rotate=rotate, voxel_size=typical if resample else None)
+            here = place.voxel_size
+        if rotate:
+            notes.append(f"rotated by {angle:.1f} degrees to B0 along z, the only direction this network knows")
+        if resample:
+            sizes = " x ".join(f"{v:.3g}" for v in typical)
+            notes.append(f"resampled to {sizes} mm, the only resolution this network knows, and back")
+        elif outside := scaling.outside(here):
+            notes.append(f"warning: voxel size outside what the network was trained on: {'; '.join(outside)}")
+        b0_dir = scan.grid.b0_dir if kind.knows_b0_dir else (0.0, 0.0, 1.0)
+        module = _module(path, self.architecture, modified, (here, b0_dir), str(scan.device))
+        field = scan.local_field if place is None else place.to_standard(scan.local_field)
+        chi = apply_in_windows(module, field / scaling.field_std, window=self.window, memory=self.memory, notes=notes)
+        if place is not None:
+            chi = place.to_original(chi)
+        return Reconstruction(chi * scaling.chi_std, notes=tuple(notes))
+
+
+# Scans of a set share one network; the time stamp keeps a retrained file from being taken for the old one.
+@lru_cache(maxsize=4)
+def _scaling(path: Path, name: str, modified: int) -> Scaling:
+    del modified
+    return load_network(path, name).scaling
+
+
+@lru_cache(maxsize=2)
+def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> UNet:
+    """Load a network as it is at one voxel size and B0 direction: its kernels are predicted once, for all scans."""
+    del modified
+    network = load_network(path, name)
+    module = network.module()
+    with torch.no_grad():
+        specialise(module, _condition(architecture(name), network.scaling, *at))
+    return module.to(device).eval()
+
+
+def _condition(kind: Architecture, scaling: Scaling, voxel_size: Triple, b0_dir: Triple) -> torch.Tensor:
+    return kind.conditions(scaling, torch.tensor([voxel_size]), torch.tensor([b0_dir]))
+
+
+@dataclass(frozen=True)
+class MetaQSM(NetworkMethod):
+    """Meta-QSM: one U-Net for every voxel size (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
+
+    architecture = "meta-qsm"
+
+
+@dataclass(frozen=True)
+class MetaQSMB0(NetworkMethod):
+    """Meta-QSM told B0's direction too: oblique scans as they are; our extension."""
+
+    architecture = "meta-qsm-b0"
+
+
+@dataclass(frozen=True)
+class MesaQSM(NetworkMethod):
+    """Mesa-QSM: Meta-QSM's twin for one resolution (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
+
+    architecture = "mesa-qsm"
+
+
+@dataclass(frozen=True)
+class QSMnet(NetworkMethod):
+    """QSMnet (Yoon 2018, doi 10.1016/j.neuroimage.2018.06.030)."""
+
+    architecture = "qsmnet"
+
+
+@dataclass(frozen=True)
+class DeepQSM(NetworkMethod):
+    """DeepQSM (Bollmann 2019, doi 10.1016/j.neuroimage.2019.03.060)."""
+
+    architecture = "deepqsm"

@@ -1,0 +1,57 @@
+"""A network over a whole volume, or, where feature maps would not fit, over overlapping windows blended seamlessly.
+
+Windows overlap by half and are weighted by a Gaussian (MONAI's sliding_window_inference, Cardoso 2022, doi
+10.48550/arXiv.2211.02701). A window knows nothing of the field's sources outside it, so whole volumes are preferred.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from qsmbench.networks.unet import UNet
+from qsmbench.networks.wpconv import PlainConv3d
+
+WINDOW = 128
+OVERLAP = 0.5
+
+
+def apply_in_windows(
+    module: UNet, field: torch.Tensor, *, window: int, memory: float, notes: list[str]
+) -> torch.Tensor:
+    """Return the network's map of ``field`` (x, y, z), both scaled.
+
+    Args:
+        module: specialised to the scan: its condition is not used any more.
+        field: scaled local field.
+        window: edge of the windows in voxels; 0 chooses.
+        memory: GB for feature maps.
+        notes: a line is added where windows were used.
+    """
+    nothing = torch.zeros(1, 0, device=field.device)
+    volume = field[None, None]
+    if window == 0 and peak_gigabytes(module, tuple(field.shape)) > memory:
+        window = WINDOW
+    if window == 0 or window >= max(field.shape):
+        whole: torch.Tensor = module(volume, nothing)[0, 0]
+        return whole
+    # Imported here: it takes seconds, and few volumes need it.
+    from monai.inferers.utils import sliding_window_inference
+
+    edge = -(-window // module.multiple) * module.multiple
+    notes.append(f"done in overlapping windows of {edge} voxels: sources outside a window are unknown to it")
+    found = sliding_window_inference(
+        volume, (edge,) * 3, 1, lambda x: module(x, nothing), overlap=OVERLAP, mode="gaussian"
+    )
+    assert isinstance(found, torch.Tensor)
+    return found[0, 0]
+
+
+def peak_gigabytes(module: UNet, shape: tuple[int, ...]) -> float:
+    """Memory of the feature maps at the top level, where it is largest: skip, interpolated, joined and result."""
+    assert isinstance(module.last, PlainConv3d)
+    n_channels = module.last.in_channels
+    voxels = 1.0
+    for n in shape:
+        voxels *= n
+    # 1 (skip) + 2 (from below) + 3 (joined) + 1 (result), and convolution's own workspace of about as much again.
+    return 4e-9 * voxels * n_channels * 9
