@@ -21,6 +21,7 @@ COMMANDS = (
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
+    ("audit", "qsmbench.cli.audit", "check a results folder: every file and table cell, and make a part of it again"),
     ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),

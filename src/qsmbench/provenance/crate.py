@@ -204,7 +204,7 @@ class _Description:
         properties = {"contentSize": str(self.sizes[path]), "sha256": self.hashes[path]}
         return properties | ({"encodingFormat": kind} if kind else {})
 
-    def _add_file(self, path: str, kind: type[File] = File, **more: Any) -> Entity:
+    def _add_file(self, path: str, kind: Any = File, **more: Any) -> Entity:
         properties = {"name": path, **self._file_properties(path), **more}
         entity = self.crate.add(kind(self.crate, dest_path=path, properties=properties))
         self.items[path] = entity
@@ -230,8 +230,7 @@ class _Description:
         for name in self.workflow:
             path = f"{WORKFLOW}/{name}"
             if path.endswith(".smk"):
-                rules = self._add_file(path)
-                rules["@type"] = ["File", "SoftwareSourceCode"]
+                rules = self._add_file(path, File, **{"@type": ["File", "SoftwareSourceCode"]})
                 rules["programmingLanguage"] = language
                 main.append_to("hasPart", rules)
         config = self._add_file(CONFIG, description="the resolved configuration")
