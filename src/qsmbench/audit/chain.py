@@ -11,12 +11,11 @@ from typing import Any
 from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.core.errors import InputError
-from qsmbench.provenance.crate import CONFIG
+from qsmbench.provenance.crate import CONFIG, README
 from qsmbench.provenance.record import ENVIRONMENTS, Job, makers
 
 # What no job of this package writes: Snakemake's times, and what describes the run.
-_UNMADE = ("benchmarks/", "provenance/")
-# Times and memory of jobs, which Snakemake writes and the report shows: not hashed by who made them.
+_UNMADE = ("benchmarks/", "provenance/", README)
 
 
 def check_chain(run: RunFolder) -> Check:

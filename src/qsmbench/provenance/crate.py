@@ -2,7 +2,7 @@
 
     ro-crate-metadata.json         every file or Zarr store with hash and size, the workflow, every job
     manifest-sha256.txt            every file with its SHA-256 (`sha256sum -c manifest-sha256.txt`)
-    provenance/config.json         the resolved configuration          provenance/README.md      how to read all this
+    README.md                      how to read all this                provenance/config.json   resolved configuration
     provenance/workflow/           Snakefile, rules, lock              provenance/jobs/          a record a job
     provenance/environments/       packages, hardware, libraries
 
@@ -35,9 +35,10 @@ from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.provenance.manifest import CRATE, EXCLUDED, MANIFEST, files_of, hash_files, tree_digest, write_manifest
 from qsmbench.provenance.record import Job, makers, read_jobs, remove_stale
+from qsmbench.provenance.version import code_version
 
 CONFIG = "provenance/config.json"
-README = "provenance/README.md"
+README = "README.md"
 WORKFLOW = "provenance/workflow"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -52,6 +53,8 @@ _TYPES = {
     ".tsv": "text/tab-separated-values", ".txt": "text/plain", ".gz": "application/gzip", ".smk": "text/plain",
     ".pt": "application/octet-stream", ".bib": "application/x-bibtex",
 }  # fmt: skip
+
+_TEXTS = dict.fromkeys(("README", ".bidsignore", "Snakefile", "requirements.lock", "pyproject.toml"), "text/plain")
 
 # What folders of the results hold, for people; a folder that is not here has no description.
 _FOLDERS = {
@@ -84,6 +87,8 @@ finds a changed or a missing file. With qsmbench, which also makes tables, score
 
 The SHA-256 of `{crate}` itself is the digest of everything. Whoever made this folder can publish it
 elsewhere (a paper, an e-mail); `qsmbench audit FOLDER --digest HEX` holds the folder to it.
+
+In `provenance/`:
 
 - `config.json`: the resolved configuration. `workflow/`: Snakefile, rules and the versions it was tested with.
 - `jobs/`: for every job the command, code, files read and written with their hashes, times, threads, host.
@@ -190,8 +195,11 @@ class _Description:
             profile = self._context(identifier, {"@type": "CreativeWork", "name": name, "version": number})
             root.append_to("conformsTo", profile)
         self.crate.metadata.extra_contexts.append(_CONTEXT)
+        described = [{"@id": "https://w3id.org/ro/crate/1.1"}, {"@id": list(PROFILES)[-1]}]
+        self.crate.metadata["conformsTo"] = described
         main = self._add_workflow()
         self._add_files()
+        self.items[README]["about"] = root
         self._add_jobs()
         self._add_run(main)
         return self.crate
@@ -200,9 +208,9 @@ class _Description:
         return self.crate.add(ContextEntity(self.crate, identifier, properties=properties))
 
     def _file_properties(self, path: str) -> dict[str, Any]:
-        kind = _TYPES.get(PurePosixPath(path).suffix)
-        properties = {"contentSize": str(self.sizes[path]), "sha256": self.hashes[path]}
-        return properties | ({"encodingFormat": kind} if kind else {})
+        kind = _TEXTS.get(PurePosixPath(path).name) or _TYPES.get(PurePosixPath(path).suffix)
+        about = {"contentSize": str(self.sizes[path]), "sha256": self.hashes[path]}
+        return about | {"encodingFormat": kind or "application/octet-stream"}
 
     def _add_file(self, path: str, kind: Any = File, **more: Any) -> Entity:
         properties = {"name": path, **self._file_properties(path), **more}
@@ -225,17 +233,24 @@ class _Description:
         snakefile = f"{WORKFLOW}/Snakefile"
         main = self._add_file(snakefile, ComputationalWorkflow)
         main["name"] = "qsmbench workflow"
+        main["version"] = code_version()
         main["programmingLanguage"] = language
+        bioschemas = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+        main["conformsTo"] = self._context(
+            bioschemas, {"@type": "CreativeWork", "name": "ComputationalWorkflow", "version": "1.0-RELEASE"}
+        )
         self.crate.root_dataset["mainEntity"] = main
         for name in self.workflow:
             path = f"{WORKFLOW}/{name}"
             if path.endswith(".smk"):
-                rules = self._add_file(path, File, **{"@type": ["File", "SoftwareSourceCode"]})
+                rules = self._add_file(
+                    path, File, **{"@type": ["File", "SoftwareSourceCode"], "version": code_version()}
+                )
                 rules["programmingLanguage"] = language
                 main.append_to("hasPart", rules)
         config = self._add_file(CONFIG, description="the resolved configuration")
         parameter = self._parameter("#parameter-config", "config", "what the run makes", config)
-        main["input"] = [parameter]
+        main["input"] = parameter
         return main
 
     def _parameter(self, identifier: str, name: str, text: str, example: Entity) -> Entity:
@@ -313,7 +328,7 @@ class _Description:
                     "description": " ".join(["qsmbench", *job.content["arguments"]]),
                     "startTime": job.content["started"],
                     "endTime": job.ended,
-                    "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+                    "actionStatus": "http://schema.org/CompletedActionStatus",
                 },
             )
             action["instrument"] = commands[key]
@@ -345,14 +360,15 @@ class _Description:
         page = next((p for p in results if p == "report/index.html"), None)
         if page is not None:
             text = "tables, figures and comparisons on one page"
-            main["output"] = [self._parameter("#parameter-report", "report", text, self.items[page])]
+            main["output"] = self._parameter("#parameter-report", "report", text, self.items[page])
         external = {a["sha256"]: a for job in self.jobs for a in job.content["external"]}
         action = self._context(
             "#run",
             {
                 "@type": "CreateAction",
                 "name": "run of the qsmbench workflow",
-                "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+                "description": f"every job of the workflow with {CONFIG}, {len(self.jobs)} in all",
+                "actionStatus": "http://schema.org/CompletedActionStatus",
             },
         )
         action["instrument"] = main
