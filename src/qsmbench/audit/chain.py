@@ -70,9 +70,9 @@ def _check_arguments(run: RunFolder, check: Check) -> None:
         check.find("changed", CONFIG, str(error))
         return
     for job in run.jobs:
-        seed = job.content.get("seed")
-        if seed is not None and seed != config.get("seed"):
-            check.find("contradiction", job.path, f"{job.text} had the seed {seed}, {CONFIG} has {config.get('seed')}")
+        seed = job.option("--seed")
+        if seed is not None and seed != str(config.get("seed")):
+            check.find("contradiction", CONFIG, f"seed is {config.get('seed')} and was {seed}, as {job.text} was told")
         whole = _argument(job, "--config")
         if whole is not None and whole != config:
             check.find("contradiction", CONFIG, f"{_first_difference(config, whole)}, as {job.text} was told")

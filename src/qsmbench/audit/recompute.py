@@ -8,6 +8,7 @@ audit's seed alone. Training is not repeated: it is the run itself that repeats 
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 import torch
 import xarray as xr
 import zarr
+from zarr.errors import ZarrUserWarning
 
 from qsmbench.audit.check import Check
 from qsmbench.audit.contents import DAMAGE
@@ -272,10 +274,8 @@ class Recomputation:
         for set_name, name, subject in self._choose("scores", things):
             labels = self.run.path / f"synthetic/{set_name}.labels.zarr"
             known = self.run.json(f"synthetic/{set_name}.labels.json") if labels.is_dir() else {}
-            maps = xr.open_zarr(
-                self.run.path / f"reconstructions/{set_name}/{name}.zarr", consolidated=False, chunks=None
-            )
-            tissues = xr.open_zarr(labels, consolidated=False, chunks=None) if labels.is_dir() else xr.Dataset()
+            maps = _opened(self.run.path / f"reconstructions/{set_name}/{name}.zarr")
+            tissues = _opened(labels) if labels.is_dir() else xr.Dataset()
             with maps, tissues:
                 made = score_sample(
                     int(subject),
@@ -379,6 +379,13 @@ class Recomputation:
             made = score_scan(scan, truth, scan.chimap(self.run.path / f"chimaps/{set_name}/{name}"), self._metrics())
             found += self._compare_scores(check, table, (set_name, name, row["scan"]), made)
         return found
+
+
+def _opened(store: Path) -> xr.Dataset:
+    with warnings.catch_warnings():
+        # Snakemake leaves a file of its own in the folders that it makes.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        return xr.open_zarr(store, consolidated=False, chunks=None)
 
 
 def _compare_nifti(made: Path, stored: Path) -> Agreement:
