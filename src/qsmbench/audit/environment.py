@@ -33,7 +33,7 @@ def check_environment(run: RunFolder) -> Check:
     for name, there in recorded.items():
         n = sum(job.content["environment"] == name for job in run.jobs)
         lines = differences(there, here)
-        place = f"Environment {name} ({n} jobs)"
+        place = f"Environment {name} ({n} job{'s' if n > 1 else ''})"
         check.notes.append(f"{place}: {'; '.join(lines)}." if lines else f"{place}: the same as here.")
     torch_threads: dict[int, int] = {}
     for job in run.jobs:

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 import xarray as xr
 import zarr
+from threadpoolctl import threadpool_limits
 from zarr.errors import ZarrUserWarning
 
 from qsmbench.audit.check import Check
@@ -331,6 +332,9 @@ class Recomputation:
 
     def _prepared(self, check: Check) -> list[Agreement]:
         found = []
+        for name, spec in self.run.config.acquisitions.items():
+            if spec.kind == "bids":
+                check.skipped.append(f"Prepared scans of '{name}': their echoes are the user's and not in the folder.")
         things = [(n, s) for n, s in self._simulated() if self.run.has(f"prepared/{n}/sub-{s}")]
         for name, subject in self._choose("prepared", things):
             with tempfile.TemporaryDirectory() as temporary:
@@ -401,5 +405,6 @@ def _compare_nifti(made: Path, stored: Path) -> Agreement:
 
 def one_thread() -> None:
     """Compute as the workflow's jobs do: on one thread, with torch's deterministic algorithms."""
+    threadpool_limits(limits=1)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -14,6 +14,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.provenance.crate import CONFIG
 from qsmbench.provenance.manifest import files_of, hash_files, read_manifest
 from qsmbench.provenance.record import Job, read_jobs
+from qsmbench.provenance.version import source_sha256
 
 
 @dataclass
@@ -51,6 +52,11 @@ class RunFolder:
     def broken_records(self) -> list[str]:
         """Files among the records that are none."""
         return self._records[1]
+
+    @cached_property
+    def same_code(self) -> bool:
+        """Whether the code that audits is the code of every job; another version may label and lay out otherwise."""
+        return {job.content["code"].get("source_sha256") for job in self.jobs} <= {source_sha256()}
 
     @cached_property
     def resolved(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,29 @@ def environment() -> dict[str, Any]:
     """
     return {
         "python": platform.python_version(),
-        "packages": dict(sorted({d.name: d.version for d in distributions() if d.name}.items())),
+        "packages": packages(),
         "system": f"{platform.system()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip(),
         "hardware": {"processor": processor(), "cores": os.cpu_count(), "gpus": gpus()},
         "libraries": libraries(),
         "thread_variables": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
     }
+
+
+def packages() -> dict[str, str]:
+    """Installed packages with their versions, from the names of their folders: reading each takes a third of a second.
+
+    >>> packages()["numpy"].split(".")[0]
+    '2'
+    """
+    found: dict[str, str] = {}
+    for place in sys.path:
+        for path in Path(place or ".").glob("*.dist-info"):
+            # PEP 427: name and version are escaped, so that one hyphen is between them.
+            name, _, number = path.name.removesuffix(".dist-info").partition("-")
+            # The first on the path is the one that is imported.
+            found.setdefault(name.lower().replace("_", "-"), number)
+    return dict(sorted(found.items()))
 
 
 def processor() -> str:
