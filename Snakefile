@@ -25,6 +25,7 @@ include: "rules/acquire.smk"
 include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/crate.smk"
 
 
 onstart:
@@ -38,7 +39,5 @@ onstart:
 rule all:
     default_target: True
     input:
-        # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
-        all_shard_files(),
-        rules.report.output,
-        rules.method_table.output if TEST_SETS else [],
+        rules.crate.input,
+        rules.crate.output,

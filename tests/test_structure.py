@@ -29,7 +29,8 @@ ALLOWED = {
     "report": {"core", "data", "metrics"},
 }
 ALLOWED["benchmark"] = set(ALLOWED)
-ALLOWED["cli"] = {*ALLOWED, "benchmark"}
+ALLOWED["audit"] = {*ALLOWED, "benchmark"}
+ALLOWED["cli"] = {*ALLOWED, "audit"}
 
 
 def imported(path):

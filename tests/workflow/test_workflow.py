@@ -1,83 +1,16 @@
 """The rules, run for real on a tiny configuration: complete, repaired shard by shard, the same on any cores."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 import yaml
-from scipy.ndimage import gaussian_filter
+from tiny_run import ROOT, run, snakemake, tiny
 
-from qsmbench.data.nifti import write_volume
-
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
-
-
-def tiny(folder: Path) -> dict:
-    """A configuration of seconds on a little head made in the test."""
-    shape = (44, 52, 40)
-    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    mask = sum((a / 0.85) ** 2 for a in axes) < 1
-    chi = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 1.5)
-    chi = np.where(mask, 0.05 * chi / chi.std(), 0).astype(np.float32)
-    write_volume(folder / "head.nii.gz", chi, np.diag([3.0, 3.0, 3.0, 1.0]))
-    recipe = {"shape": [24, 24, 16], "voxel_size": {"min": [3.0, 3.0, 4.0], "max": [4.0, 4.0, 6.0]}}
-    return {
-        "source": {"kind": "nifti", "chi": "head.nii.gz"},
-        "synthetic": {
-            "train": {"role": "train", "n_samples": 6, "samples_per_shard": 3, "recipe": recipe},
-            "tune": {"role": "tune", "n_samples": 1, "samples_per_shard": 1, "recipe": recipe},
-            "test": {"role": "test", "n_samples": 3, "samples_per_shard": 2, "recipe": recipe},
-        },
-        "networks": {
-            "net": {
-                "train_set": "train", "channels": 4, "levels": 2, "hidden": [4, 2], "steps": 6, "batch_size": 2,
-                "validation_steps": 3, "checkpoint_steps": 3,
-            }
-        },
-        "acquisitions": {
-            "scans": {
-                "kind": "simulated", "protocol": "research", "subjects": ["oblique"], "scale": [7, 7, 3],
-                "source": {"kind": "nifti", "chi": "head.nii.gz"},
-                "preparation": {"mask": {"method": "threshold"}, "background": {"kind": "resharp", "radius": 9}},
-            }
-        },
-        "methods": {
-            "tkd": {},
-            "tkd-tuned": {"method": "tkd", "tuning": {"set": "tune", "grid": {"threshold": [0.05, 0.15, 0.3]}}},
-            "l2": {},
-            "meta": {"method": "meta-qsm", "network": "net"},
-        },
-        "report": {
-            "subjects_shown": 1,
-            "baseline": "l2",
-            "tables": {
-                "table-1": {"title": "Table 1", "sets": ["test"], "methods": ["tkd", "meta"], "metrics": ["rmse"]}
-            },
-        },
-    }  # fmt: skip
-
-
-def snakemake(folder: Path, *arguments: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
-    command = [
-        *(str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--configfile", str(folder / config), *arguments),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_XDIST")}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-
-def run(folder: Path, *arguments: str) -> str:
-    done = snakemake(folder, *arguments)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stderr
 
 
 def planned(folder: Path) -> dict[str, int]:
@@ -94,14 +27,6 @@ def planned(folder: Path) -> dict[str, int]:
         for p in pairs
         if len(p) == 2 and p[0].isidentifier() and p[1].isdigit() and p[0] not in ("total", "all")
     }
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("two cores")
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny(folder), sort_keys=False))
-    run(folder, "--cores", "2")
-    return folder
 
 
 def test_it_ends_with_scores_tables_and_a_page(finished):
@@ -221,7 +146,7 @@ def test_a_deleted_shard_is_made_again_alone(finished, tmp_path):
     table = (folder / "results/report/tables/test.csv").read_bytes()
     shard.unlink()
     jobs = planned(folder)
-    once = dict.fromkeys(("make_shard", "inspect", "collect_scores", "report", "method_table"), 1)
+    once = dict.fromkeys(("make_shard", "inspect", "collect_scores", "report", "method_table", "crate"), 1)
     assert jobs == once | {"reconstruct": 4, "evaluate": 4}
     run(folder, "--cores", "2")
     assert hashes.read_text() == before

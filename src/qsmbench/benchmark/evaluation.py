@@ -86,7 +86,7 @@ def evaluate_set(
             scores = journal.find(index, key)
             if scores is None:
                 scores = (
-                    _score_sample(index, stored=stored, maps=maps, tissues=tissues, known=known, names=names)
+                    score_sample(index, stored=stored, maps=maps, tissues=tissues, known=known, names=names)
                     if result["status"] == "ok"
                     else []
                 )
@@ -140,9 +140,19 @@ def _opened(labels: Path | None) -> xr.Dataset:
     return xr.Dataset() if labels is None else xr.open_zarr(labels, consolidated=False)
 
 
-def _score_sample(
+def score_sample(
     index: int, *, stored: StoredSet, maps: xr.Dataset, tissues: xr.Dataset, known: dict[str, str], names: Sequence[str]
 ) -> list[Score]:
+    """Score one stored map of a synthetic set.
+
+    Args:
+        index: of the sample.
+        stored: the set.
+        maps: store of the method's maps, opened.
+        tissues: store of the set's labels, opened; empty without labels.
+        known: what each label means.
+        names: of the metrics.
+    """
     reference = stored.reference(index)
     case = Case(
         estimate=np.asarray(maps["chi"][index].values),

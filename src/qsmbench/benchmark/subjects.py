@@ -166,13 +166,14 @@ def evaluate_subjects(
         result = results[item.name]
         scores: list[Score] = []
         if result["status"] == "ok":
-            scores = _score_scan(item, read_truth(truth, item.subject).reference, item.chimap(maps), names)
+            scores = score_scan(item, read_truth(truth, item.subject).reference, item.chimap(maps), names)
         data_hash = config_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
         rows += score_rows(common, item.name, result, scores=scores, data_hash=data_hash, names=names)
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
 
 
-def _score_scan(item: PreparedScan, reference: Reference, chimap: Path, names: Sequence[str]) -> list[Score]:
+def score_scan(item: PreparedScan, reference: Reference, chimap: Path, names: Sequence[str]) -> list[Score]:
+    """Score one map of a prepared scan against the truth, where brain and prepared field are both known."""
     known = read_mask(item.path("local_mask")) & reference.mask
     case = Case(
         estimate=read_volume(chimap).data,

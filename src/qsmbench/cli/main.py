@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from qsmbench.core.errors import InputError
+from qsmbench.provenance.record import recorded
 
 # Subcommand, module, one line for the overview. Those below the gap are the steps that the workflow's rules call.
 COMMANDS = (
@@ -20,6 +21,8 @@ COMMANDS = (
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
+    ("audit", "qsmbench.cli.audit", "check a results folder: every file and table cell, and make a part of it again"),
+    ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
@@ -43,7 +46,7 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return its exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """Run one subcommand; return its exit status: 0 done, 1 failed or findings, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="qsmbench",
@@ -61,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     parsed = parser.parse_args(arguments)
+    status = 0
     try:
-        parsed.run(parsed)
+        with recorded(str(wanted), arguments) as facts:
+            facts["seed"] = getattr(parsed, "seed", None)
+            status = parsed.run(parsed) or 0
     except InputError as error:
         for line in str(error).splitlines():
             print(f"qsmbench {wanted}: {line}", file=sys.stderr)
@@ -74,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"qsmbench {wanted}: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Does a results folder hold what it claims: its files, its tables, its numbers?"""

@@ -1,0 +1,88 @@
+"""Every file against the manifest, and the manifest against the crate's metadata: what is missing, changed or added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from typing import Any
+from urllib.parse import unquote
+
+from qsmbench.audit.check import Check
+from qsmbench.audit.run_folder import RunFolder
+from qsmbench.core.errors import InputError
+from qsmbench.data.download import sha256_of
+from qsmbench.provenance.crate import crate_digest
+from qsmbench.provenance.manifest import CRATE, MANIFEST, tree_digest
+
+
+def check_files(run: RunFolder, withheld: Sequence[str] = (), digest: str | None = None) -> Check:
+    """Compare every file with its hash.
+
+    Args:
+        run: the folder.
+        withheld: patterns of files that were left out on purpose; their absence is noted.
+        digest: that the folder should have, from elsewhere.
+    """
+    check = Check("files", "Is every file the one that the manifest lists?")
+    left_out = 0
+    for path, expected in run.listed.items():
+        if path not in run.hashes:
+            if any(fnmatch(path, pattern) for pattern in withheld):
+                left_out += 1
+            else:
+                check.find("missing", path, "is listed and not there")
+        elif run.hashes[path] != expected:
+            check.find("changed", path, f"is not the file that was listed: SHA-256 {run.hashes[path][:12]}..., "
+                       f"listed {expected[:12]}...")  # fmt: skip
+    for path in run.hashes:
+        if path not in run.listed:
+            check.find("added", path, "is there and not listed")
+    if left_out:
+        check.notes.append(f"{left_out} files that match {', '.join(withheld)} were left out on purpose.")
+    found = crate_digest(run.path)
+    if digest is not None and digest.lower().removeprefix("sha256:") != found:
+        check.find("changed", CRATE, f"the digest of everything is {found}, not {digest}: another or a changed run")
+    elif digest is None:
+        check.notes.append("No digest from elsewhere was given (--digest): a folder forged throughout looks sound.")
+    check.n = f"{len(run.listed)} files"
+    return check
+
+
+def check_crate(run: RunFolder) -> Check:
+    """Compare the crate's metadata with the manifest: each says every hash, so that one cannot be edited alone."""
+    check = Check("crate", "Does the crate's metadata describe these files?")
+    try:
+        graph = run.json(CRATE)["@graph"]
+        entities: dict[str, dict[str, Any]] = {entity["@id"]: entity for entity in graph}
+    except (InputError, KeyError, TypeError) as error:
+        check.find("changed", CRATE, f"cannot be read as an RO-Crate ({error})")
+        return check
+    described = 0
+    covered: set[str] = set()
+    for identifier, entity in entities.items():
+        kinds = entity.get("@type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if "sha256" not in entity or not {"File", "Dataset"} & set(kinds):
+            continue
+        path = unquote(identifier)
+        described += 1
+        if path == MANIFEST:
+            if entity["sha256"] != sha256_of(run.path / MANIFEST):
+                check.find("changed", MANIFEST, "is not the manifest that the crate's metadata describes")
+        elif path.endswith("/"):
+            covered |= {p for p in run.listed if p.startswith(path)}
+            if entity["sha256"] != tree_digest(run.listed, path):
+                check.find("contradiction", path, "its files' hashes in the manifest are not those of the crate")
+        else:
+            covered.add(path)
+            if path not in run.listed:
+                check.find("missing", path, "is described by the crate and not in the manifest")
+            elif run.listed[path] != entity["sha256"]:
+                check.find("contradiction", path, "its hash in the manifest is not that of the crate")
+            elif path in run.hashes and str((run.path / path).stat().st_size) != entity.get("contentSize"):
+                check.find("contradiction", path, "its size is not that of the crate")
+    for path in run.listed:
+        if path not in covered:
+            check.find("added", path, "is in the manifest and not described by the crate")
+    check.n = f"{described} items for {len(run.listed)} files"
+    return check

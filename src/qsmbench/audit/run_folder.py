@@ -1,0 +1,89 @@
+"""A results folder as the audit sees it: hashes of the files as they are, records, configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qsmbench.config.load import check_config
+from qsmbench.config.model import Config
+from qsmbench.core.errors import InputError
+from qsmbench.provenance.crate import CONFIG
+from qsmbench.provenance.manifest import files_of, hash_files, read_manifest
+from qsmbench.provenance.record import Job, read_jobs
+from qsmbench.provenance.version import source_sha256
+
+
+@dataclass
+class RunFolder:
+    """The folder.
+
+    Attributes:
+        path: of the results.
+        threads: files that are hashed at a time.
+    """
+
+    path: Path
+    threads: int = 2
+
+    @cached_property
+    def listed(self) -> dict[str, str]:
+        """The manifest: path to SHA-256."""
+        return read_manifest(self.path)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every file that is there now."""
+        return hash_files(self.path, files_of(self.path), self.threads)
+
+    @cached_property
+    def _records(self) -> tuple[list[Job], list[str]]:
+        return read_jobs(self.path)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The records of the jobs, by the time they ended."""
+        return self._records[0]
+
+    @property
+    def broken_records(self) -> list[str]:
+        """Files among the records that are none."""
+        return self._records[1]
+
+    @cached_property
+    def same_code(self) -> bool:
+        """Whether the code that audits is the code of every job; another version may label and lay out otherwise."""
+        return {job.content["code"].get("source_sha256") for job in self.jobs} <= {source_sha256()}
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The resolved configuration as stored."""
+        content = self.json(CONFIG)
+        if not isinstance(content, dict):
+            raise InputError(f"{CONFIG} is no JSON object; the folder has no readable configuration")
+        return content
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, checked."""
+        return check_config(self.resolved, CONFIG)
+
+    def json(self, path: str) -> Any:
+        """Read a JSON file below the results.
+
+        Raises:
+            InputError: missing or not JSON.
+        """
+        try:
+            return json.loads((self.path / path).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"{path} is missing") from error
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON: {error}") from error
+
+    def has(self, path: str) -> bool:
+        """Whether a file or folder is there."""
+        return (self.path / path).exists()

@@ -1,0 +1,153 @@
+"""The crate: what RO-Crate 1.1 and its workflow run profiles require, checked entity by entity."""
+
+import json
+
+import pytest
+
+from qsmbench.core.errors import InputError
+from qsmbench.data.atomic import write_text_atomic
+from qsmbench.data.download import sha256_of
+from qsmbench.provenance.crate import CONFIG, PROFILES, write_crate
+from qsmbench.provenance.manifest import CRATE, MANIFEST, read_manifest, tree_digest
+from qsmbench.provenance.record import VARIABLE, recorded
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    results, workflow = tmp_path / "results", tmp_path / "workflow"
+    monkeypatch.setenv(VARIABLE, str(results / "provenance/jobs"))
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    (workflow / "rules").mkdir(parents=True)
+    (workflow / "Snakefile").write_text("rule all:\n")
+    (workflow / "rules/train.smk").write_text("rule train:\n")
+    head = tmp_path / "head.nii.gz"
+    head.write_bytes(b"head")
+    with recorded("source", ["source"]):
+        head.read_bytes()
+        write_text_atomic(results / "source/source.json", "{}")
+    for shard in (0, 1):
+        with recorded("make-shard", ["make-shard", str(shard)]):
+            (results / "source/source.json").read_text()
+            write_text_atomic(results / f"synthetic/a.zarr/chi/c/{shard}", str(shard))
+    with recorded("reconstruct-set", ["reconstruct-set"]):
+        for i in range(20):
+            write_text_atomic(results / f"reconstructions/a/tkd.zarr/chi/c/{i}", str(i))
+    with recorded("report", ["report"]):
+        write_text_atomic(results / "report/index.html", "<p>")
+        write_text_atomic(results / "report/tables/a b.csv", "1")
+    write_text_atomic(results / "logs/report.log", "done")
+    crate = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, threads=1)
+    return results, workflow, crate
+
+
+def graph(results):
+    return {entity["@id"]: entity for entity in json.loads((results / CRATE).read_text())["@graph"]}
+
+
+def listed(value):
+    return [v["@id"] for v in (value if isinstance(value, list) else [value])]
+
+
+def kinds(entity):
+    return {entity["@type"]} if isinstance(entity["@type"], str) else set(entity["@type"])
+
+
+def test_the_musts_of_ro_crate(made):
+    entities = graph(made[0])
+    descriptor, root = entities[CRATE], entities["./"]
+    assert descriptor["@type"] == "CreativeWork"
+    assert descriptor["about"] == {"@id": "./"}
+    assert "https://w3id.org/ro/crate/1.1" in listed(descriptor["conformsTo"])
+    assert root["@type"] == "Dataset"
+    assert all(root[key] for key in ("name", "description", "datePublished", "license"))
+    assert root["datePublished"].startswith("20")
+    parts = set(listed(root["hasPart"]))
+    for identifier, entity in entities.items():
+        assert not identifier.startswith(("/", "file:"))
+        if kinds(entity) & {"File", "Dataset"} and identifier != "./":
+            assert identifier in parts, f"{identifier} is reached from the root"
+    for entity in entities.values():
+        for value in entity.values():
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict) and not one["@id"].startswith("http"):
+                    assert one["@id"] in entities, "nothing is named that is not described"
+
+
+def test_the_musts_of_the_workflow_run_profiles(made):
+    entities = graph(made[0])
+    root = entities["./"]
+    assert set(listed(root["conformsTo"])) == set(PROFILES)
+    assert all(kinds(entities[p]) == {"CreativeWork"} and entities[p]["version"] for p in PROFILES)
+    main = entities[root["mainEntity"]["@id"]]
+    assert kinds(main) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
+    assert "ComputerLanguage" in kinds(entities[main["programmingLanguage"]["@id"]])
+    actions = [entity for entity in entities.values() if "CreateAction" in kinds(entity)]
+    assert any(action["instrument"] == {"@id": main["@id"]} for action in actions)
+    software = {"SoftwareApplication", "SoftwareSourceCode", "ComputationalWorkflow"}
+    for action in actions:
+        assert kinds(entities[action["instrument"]["@id"]]) & software
+        assert action["@id"] in listed(root["mentions"])
+        assert action["startTime"] <= action["endTime"]
+    for name in ("input", "output"):
+        for identifier in listed(main[name]):
+            parameter = entities[identifier]
+            assert kinds(parameter) == {"FormalParameter"}
+            assert parameter["additionalType"]
+            example = entities[parameter["workExample"]["@id"]]
+            assert kinds(example) & {"File", "Dataset"}
+            assert example["exampleOfWork"] == {"@id": identifier}
+
+
+def test_every_file_is_described_by_hash_and_size(made):
+    results, _, crate = made
+    entities, hashes = graph(results), read_manifest(results)
+    assert crate.n_files == len(hashes)
+    assert crate.digest == sha256_of(results / CRATE)
+    assert entities[MANIFEST]["sha256"] == sha256_of(results / MANIFEST)
+    assert entities["report/tables/a%20b.csv"]["sha256"] == hashes["report/tables/a b.csv"]
+    assert entities["report/index.html"]["contentSize"] == "3"
+    # One job made this store: one item. Two jobs made that one: each one's files.
+    store = entities["reconstructions/a/tkd.zarr/"]
+    assert store["sha256"] == tree_digest(hashes, "reconstructions/a/tkd.zarr")
+    assert not any(i.startswith("reconstructions/a/tkd.zarr/chi") for i in entities)
+    assert entities["synthetic/a.zarr/chi/c/1"]["sha256"] == hashes["synthetic/a.zarr/chi/c/1"]
+    assert not any(i.startswith("logs/") for i in entities)
+
+
+def test_actions_have_their_inputs_and_outputs(made):
+    entities = graph(made[0])
+    actions = {e["name"]: e for e in entities.values() if "CreateAction" in kinds(e)}
+    shard = actions["qsmbench make-shard -> synthetic/a.zarr/chi/c/1"]
+    assert listed(shard["object"]) == ["source/source.json"]
+    assert listed(shard["result"]) == ["synthetic/a.zarr/chi/c/1"]
+    source = actions["qsmbench source -> source/source.json"]
+    head = entities[listed(source["object"])[0]]
+    assert (head["name"], head["contentSize"]) == ("head.nii.gz", "4")
+    assert kinds(head) == {"CreativeWork"}, "by its hash, no part of the crate"
+    made_maps = actions["qsmbench reconstruct-set -> reconstructions/a/tkd.zarr/chi/c/0"]
+    assert listed(made_maps["result"]) == ["reconstructions/a/tkd.zarr/"]
+    assert "report/index.html" in listed(actions["run of the qsmbench workflow"]["result"])
+
+
+def test_the_same_results_give_the_same_crate(made):
+    results, workflow, first = made
+    before = (results / CRATE).read_bytes()
+    again = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, threads=2)
+    assert again.digest == first.digest
+    assert (results / CRATE).read_bytes() == before
+    assert json.loads((results / CONFIG).read_text())["seed"] == 1
+
+
+def test_a_file_that_its_job_did_not_write_so_is_said(made):
+    results, workflow, _ = made
+    (results / "report/index.html").write_text("<p>better")
+    crate = write_crate(results, {}, workflow)
+    assert crate.warnings[0].startswith("report/index.html is not what its job wrote")
+
+
+def test_no_folder_and_no_workflow_are_refused(made, tmp_path):
+    results, workflow, _ = made
+    with pytest.raises(InputError, match="is not a folder"):
+        write_crate(tmp_path / "none", {}, workflow)
+    with pytest.raises(InputError, match="has no Snakefile"):
+        write_crate(results, {}, tmp_path)
