@@ -2,6 +2,7 @@
 
 snakemake --cores 2                                          the default run (config.yaml)
 snakemake --cores 2 --configfile configs/paper.yaml          another configuration
+snakemake --profile profiles/slurm                           on a cluster (docs/cluster.md)
 """
 
 from snakemake.utils import min_version
@@ -25,6 +26,13 @@ include: "rules/acquire.smk"
 include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+
+
+onerror:
+    # One line a job that failed for good, after all its attempts, whatever ran it.
+    if workflow.is_main_process:
+        for job in sorted(workflow.scheduler.failed, key=str):
+            print(failure_line(job), file=sys.stderr)
 
 
 onstart:

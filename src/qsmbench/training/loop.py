@@ -1,4 +1,7 @@
-"""Training: L1 inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill."""
+"""Training: L1 inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill.
+
+On several devices (`networks.*.devices`) each rank takes its part of the batch (ranks.py); rank 0 writes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from qsmbench.config.model import Network
@@ -20,6 +24,8 @@ from qsmbench.data.store import StoredSet
 from qsmbench.networks.meta_qsm import MetaQSM
 from qsmbench.networks.weights import TrainedNetwork, new_module
 from qsmbench.training.batches import Batches, measure_scaling, split
+from qsmbench.training.ranks import Ranks, join, leave
+from qsmbench.training.stop import StoppedError, stop_on_term
 
 RECORD_COLUMNS = ("step", "loss", "validation_rmse", "learning_rate")
 
@@ -33,6 +39,7 @@ class _Run:
     """All that changes while training goes on, and so all that a checkpoint holds."""
 
     module: MetaQSM
+    parallel: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
     loss_sum: float = 0.0
@@ -54,7 +61,16 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     Raises:
         InputError: the set cannot be trained on.
         DivergenceError: the loss became NaN or infinite.
+        StoppedError: SIGTERM; the checkpoint holds the step it came in.
     """
+    ranks = join(spec.devices, device)
+    try:
+        _train(store, spec, weights, record, ranks)
+    finally:
+        leave()
+
+
+def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks) -> None:
     stored = StoredSet(store)
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
     scaling = measure_scaling(stored, training)
@@ -65,20 +81,27 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     weights.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
-    module = new_module(spec.architecture, options).to(device)
-    run = _Run(module, torch.optim.RMSprop(module.parameters(), lr=spec.learning_rate))
-    if _resume(run, checkpoint, identity, device):
+    module = new_module(spec.architecture, options).to(ranks.device)
+    run = _Run(module, ranks.parallel(module), torch.optim.RMSprop(module.parameters(), lr=spec.learning_rate))
+    if _resume(run, checkpoint, identity, ranks.device) and ranks.first:
         print(f"resuming from step {run.step}", flush=True)  # noqa: T201
 
-    with tqdm(total=spec.steps, initial=run.step, unit="step", disable=None) as bar:
+    # None: shown on a terminal alone.
+    quiet = None if ranks.first else True
+    with stop_on_term() as stop, tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar:
         while run.step < spec.steps:
-            _advance(run, spec, batches, device)
+            stopped = _advance(run, spec, batches, ranks, stop.asked)
             bar.update()
             if run.step % spec.validation_steps == 0 or run.step == spec.steps:
-                line = _note(run, _validation_rmse(run.module, batches, validation, device))
-                bar.write(line)
-            if run.step % spec.checkpoint_steps == 0:
+                line = _note(run, _validation_rmse(run.module, batches, validation, ranks))
+                if ranks.first:
+                    bar.write(line)
+            if ranks.first and (stopped or run.step % spec.checkpoint_steps == 0):
                 _save(run, checkpoint, identity)
+            if stopped and run.step < spec.steps:
+                raise StoppedError(f"stopped by SIGTERM after step {run.step} of {spec.steps}")
+    if not ranks.first:
+        return
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([RECORD_COLUMNS, *run.rows])
     write_text_atomic(record, table.getvalue())
@@ -94,35 +117,45 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     checkpoint.unlink(missing_ok=True)
 
 
-def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
+def _advance(run: _Run, spec: Network, batches: Batches, ranks: Ranks, stop: bool) -> bool:
+    """Take one step; return whether any rank was asked to stop, so that all stop at the same one."""
     rate = spec.learning_rate * spec.decay ** (run.step // spec.decay_steps)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    field_, chi, mask, voxel_size = (t.to(device) for t in batches.load(batches.at(run.step)))
+    part = batches.load(ranks.share(batches.at(run.step)))
+    field_, chi, mask, voxel_size = (t.to(ranks.device) for t in part)
     run.module.train()
-    estimate = run.module(field_, voxel_size)
-    loss = ((estimate - chi).abs() * mask).sum() / mask.sum()
+    estimate = run.parallel(field_, voxel_size)
+    error = ((estimate - chi).abs() * mask).sum()
+    if ranks.size == 1:
+        loss, value, stopped = error / mask.sum(), None, stop
+    else:
+        n_voxels, total, n_asked = ranks.total(float(mask.sum()), float(error.detach()), float(stop))
+        # The ranks' gradients are averaged, and the loss is the sum of their parts.
+        loss, value, stopped = ranks.size * error / n_voxels, total / n_voxels, n_asked > 0
     run.optimiser.zero_grad(set_to_none=True)
     (loss + spec.kernel_penalty * run.module.kernel_penalty()).backward()
     run.optimiser.step()
     run.step += 1
-    value = float(loss.detach())
+    value = float(loss.detach()) if value is None else value
     if not math.isfinite(value):
         raise DivergenceError(f"the loss is {value} at step {run.step}; lower networks.*.learning_rate")
     run.loss_sum += value
     run.n_summed += 1
+    return stopped
 
 
 @torch.no_grad()
-def _validation_rmse(module: MetaQSM, batches: Batches, indices: list[int], device: str) -> float:
+def _validation_rmse(module: MetaQSM, batches: Batches, indices: list[int], ranks: Ranks) -> float:
     """RMSE over all validation voxels, % of the truth's norm."""
     module.eval()
     error = norm = 0.0
-    for index in indices:
-        field_, chi, mask, voxel_size = (t.to(device) for t in batches.load([index]))
+    for index in ranks.share(indices):
+        field_, chi, mask, voxel_size = (t.to(ranks.device) for t in batches.load([index]))
         estimate = module(field_, voxel_size)
         error += float(((estimate - chi)[mask] ** 2).sum())
         norm += float((chi[mask] ** 2).sum())
+    error, norm = ranks.total(error, norm)
     return 100 * math.sqrt(error / norm)
 
 
