@@ -18,7 +18,9 @@ from qsmbench.data.layout import (
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    # Read by envs/*.post-deploy.sh.
+    QSMBENCH_ROOT=str(workflow.basedir),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
 )
 
 

@@ -160,8 +160,14 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
             memory += activations * ranks
     elif job.method is not None:
         method = rates.methods.get(job.method, rates.methods["other"])
-        seconds += method.seconds * voxels
         memory += method.memory_mb * job.mvoxels
+        if wants_gpu(job, site):
+            # Timed on cores; a GPU is taken to gain what it gains on networks.
+            gpus, gpu_memory = 1, method.memory_mb * job.mvoxels
+            gpu_seconds = seconds + method.seconds * voxels * rates.networks.core_tflops / site.gpu_tflops
+            seconds, memory = gpu_seconds, memory + rates.networks.gpu_host_mb
+        else:
+            seconds += method.seconds * voxels
     return Cost(seconds / 3600, gpu_seconds / 3600, memory, gpus, gpu_memory)
 
 

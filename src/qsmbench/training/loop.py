@@ -99,6 +99,8 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
             if ranks.first and (stopped or run.step % spec.checkpoint_steps == 0):
                 _save(run, checkpoint, identity)
             if stopped and run.step < spec.steps:
+                # Launchers end the other ranks when one ends: all wait for the checkpoint.
+                ranks.total(0.0)
                 raise StoppedError(f"stopped by SIGTERM after step {run.step} of {spec.steps}")
     if not ranks.first:
         return
