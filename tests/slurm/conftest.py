@@ -29,6 +29,8 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def cluster():
     """Folder of a running cluster, and the environment that reaches it and imports this checkout."""
+    if os.environ.get("QSMBENCH_SKIP_SLURM") == "1":
+        pytest.skip("QSMBENCH_SKIP_SLURM=1")
     if shutil.which("slurmctld", path=os.environ["PATH"] + ":/usr/sbin") is None:
         pytest.skip("SLURM is not installed (tools/one_node_slurm install)")
     # A socket's path must be short: not pytest's own folder.
