@@ -5,8 +5,6 @@ snakemake --cores 2 --configfile configs/paper.yaml          another configurati
 snakemake --profile profiles/slurm                           on a cluster (docs/cluster.md)
 """
 
-import os
-
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -17,13 +15,15 @@ if not workflow.overwrite_configfiles:
     configfile: "config.yaml"
 
 
-# With --sdm apptainer jobs run in this image (envs/qsmbench.def); otherwise it is ignored.
-if "QSMBENCH_CONTAINER" in os.environ:
-
-    container: os.environ["QSMBENCH_CONTAINER"]
-
-
 include: "rules/common.smk"
+
+
+# With --sdm apptainer jobs run in this image (envs/qsmbench.def); otherwise it is ignored.
+if IMAGE:
+
+    container: IMAGE
+
+
 include: "rules/scans.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"

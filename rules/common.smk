@@ -63,6 +63,7 @@ except InputError as error:
 
 # `**asks(rule)` among a rule's resources: memory, time, GPUs, partition and account, more at each attempt.
 asks = Requests(CONFIG, SITE).resources
+IMAGE = os.environ.get("QSMBENCH_CONTAINER")
 RESULTS = CONFIG.results
 if workflow.is_main_process:
     print(f"qsmbench: {disk_plan(CONFIG)}", file=sys.stderr)

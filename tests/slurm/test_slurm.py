@@ -167,7 +167,8 @@ def test_tables_are_those_of_a_local_run_byte_for_byte(finished, cluster, tmp_pa
     for name in ("little.yaml", "head.nii.gz"):
         shutil.copy(finished / name, tmp_path / name)
     log = tmp_path / "local.log"
-    assert start(command(tmp_path, "--cores", "2"), environment, log).wait(PATIENCE) == 0, log.read_text()[-4000:]
+    local = command(tmp_path, "--profile", str(ROOT / "profiles/local"), "--cores", "2")
+    assert start(local, environment, log).wait(PATIENCE) == 0, log.read_text()[-4000:]
     results = finished / "results"
     compared = [
         *sorted((results / "report/tables").iterdir()),
