@@ -196,6 +196,21 @@ def test_jobs_asked_for_what_their_rules_say(finished, cluster):
     assert log.count("step 6: loss") == 1, "two ranks, one that speaks"
 
 
+def ranks_of(folder: Path, weights: str) -> list[int]:
+    """Process ids of the training of some weights in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            here = (process / "cwd").resolve() == folder
+        except OSError:
+            continue
+        if here and "train" in words and any(w.endswith(weights) for w in words) and "srun" not in words[0]:
+            found.append(int(process.name))
+    assert len(found) == 2, found
+    return found
+
+
 @pytest.fixture(scope="module")
 def troubled(finished, cluster, tmp_path_factory):
     """A copy of the finished run, in which three jobs meet trouble at the same time."""
@@ -203,8 +218,7 @@ def troubled(finished, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("troubled") / "copy"
     shutil.copytree(finished, folder)
     config = little(folder)
-    # Some fifty seconds of two cores that do nothing else; the time limit comes in the middle.
-    slow = {"steps": 1500, "validation_steps": 50, "checkpoint_steps": 10**6}
+    slow = {"steps": 600, "validation_steps": 50, "checkpoint_steps": 10**6}
     config["networks"] |= {"slow": config["networks"]["net"] | slow, "broken": config["networks"]["net"]}
     config["methods"]["broken"] = {"method": "meta-qsm", "network": "broken"}
     write_config(folder, config)
@@ -212,15 +226,17 @@ def troubled(finished, cluster, tmp_path_factory):
     shutil.rmtree(results / "reconstructions/test/tkd.zarr")
     for suffix in ("pt", "csv"):
         (results / f"networks/broken.{suffix}").write_text("no weights")
-    targets = [
-        f"results/{t}" for t in ("networks/slow.pt", *(f"reconstructions/test/{m}.json" for m in ("tkd", "broken")))
-    ]
+    targets = ["networks/slow.pt", "reconstructions/test/tkd.zarr", "reconstructions/test/broken.json"]
+    targets = [f"results/{target}" for target in targets]
     log = folder / "troubled.log"
     call = with_profile(folder, *targets, "--set-resources", "reconstruct:mem_mb=150*attempt**3")
     process = start(call, environment, log)
     course = results / "logs/train/slow.log"
     try:
         wait_until(lambda: course.exists() and "step 50:" in course.read_text(), process, log)
+        # SLURM looks at time limits every half minute: until then the ranks stand still, or they would be done before.
+        for pid in ranks_of(folder, "slow.pt"):
+            os.kill(pid, signal.SIGSTOP)
         jobs = history(environment, run_id(log))
         job = jobs.loc[jobs["what"].str.contains("slow"), "job"].iloc[-1]
         # SLURM counts time limits in minutes; this brings the limit of the running job forward to now.
@@ -240,8 +256,8 @@ def test_a_training_at_its_time_limit_asks_for_more_and_goes_on_from_its_checkpo
     assert second == 1200 and first < 600, "10 minutes, cut short; then twice 10"
     said = (folder / "results/logs/train/slow.log").read_text()
     step = int(re.search(r"resuming from step (\d+)", said).group(1))
-    assert 50 <= step < 1500, "no other checkpoint was written than that of SIGTERM"
-    assert list(pd.read_csv(folder / "results/networks/slow.csv")["step"]) == list(range(50, 1501, 50))
+    assert 50 <= step < 600, "no other checkpoint was written than that of SIGTERM"
+    assert list(pd.read_csv(folder / "results/networks/slow.csv")["step"]) == list(range(50, 601, 50))
 
 
 def test_a_job_killed_by_its_memory_asks_for_more_and_succeeds(troubled, finished):
