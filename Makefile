@@ -20,7 +20,8 @@ demo: setup
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
 test: setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not slurm"
+	$(BIN)/pytest tests/slurm
 
 lint: setup
 	$(BIN)/ruff check .
@@ -31,6 +32,7 @@ lint: setup
 
 docs: setup
 	$(BIN)/qsmbench config docs docs/configuration.md
+	$(BIN)/python tools/write_plan.py
 
 # After a change of pyproject.toml: install without the lock, then write down what was resolved and seen to work.
 lock:

@@ -2,6 +2,7 @@
 
 snakemake --cores 2                                          the default run (config.yaml)
 snakemake --cores 2 --configfile configs/paper.yaml          another configuration
+snakemake --profile profiles/slurm                           on a cluster (docs/cluster.md)
 """
 
 from snakemake.utils import min_version
@@ -15,6 +16,14 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+
+
+# With --sdm apptainer jobs run in this image (envs/qsmbench.def); otherwise it is ignored.
+if IMAGE:
+
+    container: IMAGE
+
+
 include: "rules/scans.smk"
 include: "rules/source.smk"
 include: "rules/synthetic.smk"
@@ -26,6 +35,13 @@ include: "rules/prepare.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/crate.smk"
+
+
+onerror:
+    # One line a job that failed for good, after all its attempts, whatever ran it.
+    if workflow.is_main_process:
+        for job in sorted(workflow.scheduler.failed, key=str):
+            print(failure_line(job), file=sys.stderr)
 
 
 onstart:

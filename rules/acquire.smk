@@ -6,11 +6,11 @@ rule describe_acquisitions:
         RAW_DESCRIPTION,
     log:
         RESULTS / "logs/describe_acquisitions/{scans}.log",
+    localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **asks("describe_acquisitions"),
     params:
         spec=acquisition_spec,
         folder=lambda wildcards: RAW.format(scans=wildcards.scans),
@@ -33,8 +33,7 @@ rule acquire:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **asks("acquire"),
     params:
         spec=subject_spec,
         seed=CONFIG.seed,

@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from qsmbench.benchmark.costs import Requests
 from qsmbench.benchmark.disk import check_disk, disk_plan
+from qsmbench.benchmark.site import read_site
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import (
@@ -16,7 +18,9 @@ from qsmbench.data.layout import (
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    # Read by envs/*.post-deploy.sh.
+    QSMBENCH_ROOT=str(workflow.basedir),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
 )
 
 
@@ -27,6 +31,19 @@ def refuse(error):
     sys.exit(2)
 
 
+def failure_line(job):
+    """What failed, where its log is, and the log's last line."""
+    wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards.items())
+    line = f"qsmbench: failed: rule {job.rule.name}" + f" ({wildcards})" * bool(
+        wildcards
+    )
+    for log in map(Path, job.log):
+        said = log.read_text(errors="replace").split("\n") if log.is_file() else []
+        last = next((text for text in reversed(said) if text.strip()), "it is empty")
+        line += f"; log {log}: {last.strip()}"
+    return line
+
+
 try:
     CONFIG = check_config(config)
     # Methods and options are checked before the first job, in the main process alone: torch takes seconds to load.
@@ -34,9 +51,19 @@ try:
         from qsmbench.benchmark.plan import check_against_registries
 
         check_against_registries(CONFIG, "config")
+    # Read by every executor and used by SLURM's; an absolute path, since jobs start in the folder of the run.
+    SITE = read_site(
+        Path(
+            os.environ.get("QSMBENCH_SITE")
+            or Path(workflow.basedir) / "profiles/slurm/site.yaml"
+        )
+    )
 except InputError as error:
     refuse(error)
 
+# `**asks(rule)` among a rule's resources: memory, time, GPUs, partition and account, more at each attempt.
+asks = Requests(CONFIG, SITE).resources
+IMAGE = os.environ.get("QSMBENCH_CONTAINER")
 RESULTS = CONFIG.results
 # Every job leaves a record there of what it read, wrote and ran on.
 os.environ["QSMBENCH_RECORDS"] = os.path.abspath(RESULTS / "provenance/jobs")
@@ -99,6 +126,23 @@ def store_of(wildcards):
 
 def network_spec(wildcards):
     return CONFIG.networks[wildcards.network].model_dump_json()
+
+
+def network_threads(wildcards):
+    """Cores of all ranks together."""
+    network = CONFIG.networks[wildcards.network]
+    return network.threads * network.devices
+
+
+def rank_launcher(wildcards):
+    """What starts a network's ranks: nothing for one, srun in a SLURM job, torchrun elsewhere."""
+    n = CONFIG.networks[wildcards.network].devices
+    if n == 1:
+        return ""
+    return (
+        f'$([ -n "${{SLURM_JOB_ID:-}}" ] && echo srun --ntasks={n}'
+        f" || echo torchrun --standalone --no-python --nproc-per-node={n})"
+    )
 
 
 def training_set(wildcards):

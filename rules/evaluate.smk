@@ -12,8 +12,7 @@ rule make_labels:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=6000,
-        runtime=240,
+        **asks("make_labels"),
     params:
         spec=set_spec,
         seed=CONFIG.seed,
@@ -42,8 +41,7 @@ rule evaluate:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **asks("evaluate"),
     params:
         store=store_of,
         metrics=lambda wildcards: list(CONFIG.evaluation.metrics),
@@ -64,7 +62,6 @@ rule collect_scores:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks("collect_scores"),
     shell:
         "qsmbench collect-scores {input:q} --out {output:q} > {log:q} 2>&1"

@@ -13,8 +13,7 @@ rule prepare:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **asks("prepare"),
     params:
         bids=lambda wildcards: raw_folder(wildcards.scans),
         folder=lambda wildcards: PREPARED.format(scans=wildcards.scans),
@@ -42,8 +41,7 @@ rule reconstruct_subjects:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **asks("reconstruct_subjects"),
     params:
         arguments=run_arguments,
         weights=weights_arguments,
@@ -71,8 +69,7 @@ rule evaluate_subjects:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        **asks("evaluate_subjects"),
     params:
         raw=lambda wildcards: raw_folder(wildcards.scans),
         prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
@@ -97,8 +94,7 @@ rule evaluate_fields:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **asks("evaluate_fields"),
     params:
         raw=lambda wildcards: raw_folder(wildcards.scans),
         prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),

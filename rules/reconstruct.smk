@@ -17,8 +17,7 @@ rule reconstruct:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **asks("reconstruct"),
     params:
         arguments=run_arguments,
         weights=weights_arguments,

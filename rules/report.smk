@@ -26,8 +26,7 @@ rule report:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **asks("report"),
     params:
         config=CONFIG.model_dump_json(),
         results=RESULTS,
@@ -57,8 +56,7 @@ rule method_table:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **asks("method_table"),
     params:
         config=CONFIG.model_dump_json(),
         results=RESULTS,

@@ -9,8 +9,7 @@ rule source:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **asks("source"),
     params:
         spec=CONFIG.source.model_dump_json(),
         out_dir=RESULTS / "source",

@@ -8,11 +8,11 @@ rule create_set:
         METADATA,
     log:
         RESULTS / "logs/create_set/{set}.log",
+    localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **asks("create_set"),
     params:
         spec=set_spec,
         seed=CONFIG.seed,
@@ -40,9 +40,7 @@ rule make_shard:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        # 250 samples of 128x128x64 were seen to take 2.3 GB and two minutes; their voxels count, not the head's.
-        mem_mb=4000,
-        runtime=120,
+        **asks("make_shard"),
     params:
         spec=shard_spec,
         seed=CONFIG.seed,
@@ -64,8 +62,7 @@ rule inspect:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **asks("inspect"),
     params:
         store=store_of,
         out_dir=lambda wildcards, output: Path(output[0]).parent,

@@ -15,14 +15,15 @@ rule train:
     priority: 50
     conda:
         "../envs/qsmbench.yaml"
-    threads: lambda wildcards: CONFIG.networks[wildcards.network].threads
+    threads: network_threads
     resources:
-        mem_mb=16000,
-        runtime=1440,
+        **asks("train"),
     params:
         spec=network_spec,
         store=lambda wildcards: STORE.format(set=training_set(wildcards)),
+        launcher=rank_launcher,
     # The number of threads is the configuration's, not what --cores leaves: it is part of what determines the numbers.
+    # exec: SIGTERM, which SLURM sends at the time limit, reaches what saves a checkpoint, and no shell ends before it.
     shell:
-        "qsmbench train --store {params.store:q} --spec {params.spec:q}"
+        "exec {params.launcher} qsmbench train --store {params.store:q} --spec {params.spec:q}"
         " --weights {output.weights:q} --record {output.record:q} > {log:q} 2>&1"

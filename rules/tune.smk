@@ -14,8 +14,7 @@ rule tune_point:
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **asks("tune_point"),
     params:
         arguments=point_arguments,
         weights=weights_arguments,
@@ -39,11 +38,11 @@ rule choose:
         table=RESULTS / "tuning/{run}.csv",
     log:
         RESULTS / "logs/choose/{run}.log",
+    localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **asks("choose"),
     params:
         tuned_on=lambda wildcards: CONFIG.methods[wildcards.run].tuning.set,
         fixed=lambda wildcards: json.dumps(CONFIG.methods[wildcards.run].options),

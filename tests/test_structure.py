@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from qsmbench.benchmark.costs import read_rates
+from qsmbench.benchmark.jobs import LOCAL_RULES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "qsmbench"
@@ -69,11 +73,70 @@ def test_every_direct_dependency_is_locked_and_installed_at_that_version():
         assert version(name).split("+")[0] == locked[name]
 
 
-def test_conda_environment_has_the_locks_versions():
-    environment = yaml.safe_load((ROOT / "envs" / "qsmbench.yaml").read_text())
-    pinned = dict(line.split("==") for line in environment["dependencies"][-1]["pip"])
+@pytest.mark.parametrize("name", ["qsmbench", "qsmbench-cpu"])
+def test_conda_environments_have_the_locks_versions(name):
+    environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())
+    lines = [line for line in environment["dependencies"][-1]["pip"] if not line.startswith("--")]
+    pinned = dict(line.split("==") for line in lines)
+    assert ("+cpu" in pinned["torch"]) == (name == "qsmbench-cpu")
     locked = {canonical(name): value for name, value in lock().items()}
-    assert all(locked[canonical(name)] == value for name, value in pinned.items())
+    assert all(locked[canonical(name)] == value.removesuffix("+cpu") for name, value in pinned.items())
     with (ROOT / "pyproject.toml").open("rb") as file:
-        direct = {canonical(Requirement(d).name) for d in tomllib.load(file)["project"]["dependencies"]}
+        project = tomllib.load(file)["project"]
+    direct = {canonical(Requirement(d).name) for d in project["dependencies"]}
     assert {canonical(name) for name in pinned} == direct
+    # The same Python in conda, in the container and in pyproject.toml.
+    (python,) = [d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python=")]
+    assert SpecifierSet(project["requires-python"]).contains(python.removeprefix("python="))
+    assert (ROOT / f"envs/{name}.post-deploy.sh").read_text().count("$QSMBENCH_ROOT") == 1
+
+
+def test_the_container_is_built_from_the_lock():
+    recipe = (ROOT / "envs/qsmbench.def").read_text()
+    python = re.search(r"^From: python:([0-9.]+)-", recipe, re.MULTILINE).group(1)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    assert SpecifierSet(project["requires-python"]).contains(python)
+    assert "--constraint /opt/qsmbench/requirements.lock /opt/qsmbench" in recipe
+    copied = re.findall(r"^    (\S+) /opt/qsmbench/$", recipe, re.MULTILINE)
+    assert set(copied) >= {"pyproject.toml", "requirements.lock", project["readme"], *project["license-files"], "src"}
+    assert all((ROOT / name).exists() for name in copied)
+
+
+RULES = {
+    name: body
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", path.read_text() + "\n", re.MULTILINE)
+}
+
+
+def keywords(body):
+    """A rule's keywords, each with its lines."""
+    found = re.split(r"^    (\w+):", body, flags=re.MULTILINE)[1:]
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def test_every_rule_is_found_here():
+    written = sum(
+        p.read_text().count("\nrule ") + p.read_text().startswith("rule ") for p in (ROOT / "rules").glob("*.smk")
+    )
+    assert len(RULES) == written > 15
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_log_memory_and_a_time_limit_and_no_retries(rule):
+    found = keywords(RULES[rule])
+    if "shell" not in found:
+        return
+    asked = found["resources"]
+    assert f'**asks("{rule}")' in asked or ("mem_mb=" in asked and "runtime=" in asked)
+    assert "logs/" in found["log"]
+    assert rule in found["log"]
+    # In a rule they would multiply with the profile's.
+    assert "retries" not in found
+
+
+def test_rules_that_ask_by_rates_have_some():
+    by_rate = {rule for rule, body in RULES.items() if f'**asks("{rule}")' in body}
+    assert by_rate == set(read_rates().rules)
+    assert {rule for rule, body in RULES.items() if "localrule: True" in body} == set(LOCAL_RULES)

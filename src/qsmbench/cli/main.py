@@ -25,6 +25,7 @@ COMMANDS = (
     ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
+    ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
     ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),

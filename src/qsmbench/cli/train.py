@@ -1,12 +1,14 @@
 """`qsmbench train`: train a network on a synthetic set."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from qsmbench.cli.common import add_compute_arguments, parse_spec, set_up_compute
 from qsmbench.config.model import Network
 from qsmbench.core.errors import InputError
 from qsmbench.training.loop import DivergenceError, train
+from qsmbench.training.stop import StoppedError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,3 +30,6 @@ def run(arguments: argparse.Namespace) -> None:
         train(arguments.store, spec, arguments.weights, arguments.record, device)
     except DivergenceError as error:
         raise InputError(str(error)) from error
+    except StoppedError as error:
+        print(f"qsmbench train: {error}; the same command goes on from there", file=sys.stderr)
+        sys.exit(143)

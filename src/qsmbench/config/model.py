@@ -198,6 +198,18 @@ class Network(Section):
     checkpoint_steps: int = Field(50, gt=0, description="steps between checkpoints")
     seed: int = Field(0, description="of the initial weights, the split and the order of samples")
     threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
+    devices: int = Field(
+        1,
+        gt=0,
+        description="GPUs (or CPU processes) that share each step's batch; part of what determines the numbers, since "
+        "each normalises its own part",
+    )
+
+    @model_validator(mode="after")
+    def _a_sample_for_each_device(self) -> Network:
+        if self.devices > self.batch_size:
+            raise ValueError(f"devices: {self.devices} cannot share a batch of {self.batch_size}")
+        return self
 
 
 class Tuning(Section):

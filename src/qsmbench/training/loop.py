@@ -1,4 +1,7 @@
-"""Training: a loss inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill."""
+"""Training: a loss inside the mask, RMSprop with exponential decay (Liu & Koch 2019), resumed exactly after a kill.
+
+On several devices (`networks.*.devices`) each rank takes its part of the batch (ranks.py); rank 0 writes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from qsmbench.config.model import Network
@@ -27,6 +31,8 @@ from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.batches import Batches, measure_scaling, split
 from qsmbench.training.losses import loss_of
+from qsmbench.training.ranks import Ranks, join, leave
+from qsmbench.training.stop import StoppedError, stop_on_term
 
 RECORD_COLUMNS = ("step", "loss", "validation_rmse", "validation_hfen", "learning_rate")
 
@@ -43,6 +49,7 @@ class _Run:
     """All that changes while training goes on, and so all that a checkpoint holds."""
 
     module: UNet
+    parallel: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
     loss_sum: float = 0.0
@@ -64,7 +71,16 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     Raises:
         InputError: the set cannot be trained on.
         DivergenceError: the loss became NaN or infinite.
+        StoppedError: SIGTERM; the checkpoint holds the step it came in.
     """
+    ranks = join(spec.devices, device)
+    try:
+        _train(store, spec, weights, record, ranks)
+    finally:
+        leave()
+
+
+def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks) -> None:
     stored = StoredSet(store)
     kind = architecture(spec.architecture)
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
@@ -81,20 +97,30 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     weights.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
-    module = (kind.module(**options) if start is None else start.module()).to(device)
-    run = _Run(module, OPTIMISERS[spec.optimiser](module.parameters(), lr=spec.learning_rate))
-    if _resume(run, checkpoint, identity, device):
+    module = (kind.module(**options) if start is None else start.module()).to(ranks.device)
+    optimiser = OPTIMISERS[spec.optimiser](module.parameters(), lr=spec.learning_rate)
+    run = _Run(module, ranks.parallel(module), optimiser)
+    if _resume(run, checkpoint, identity, ranks.device) and ranks.first:
         print(f"resuming from step {run.step}", flush=True)  # noqa: T201
 
-    with tqdm(total=spec.steps, initial=run.step, unit="step", disable=None) as bar:
+    # None: shown on a terminal alone.
+    quiet = None if ranks.first else True
+    with stop_on_term() as stop, tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar:
         while run.step < spec.steps:
-            _advance(run, spec, batches, device)
+            stopped = _advance(run, spec, batches, ranks, stop.asked)
             bar.update()
             if run.step % spec.validation_steps == 0 or run.step == spec.steps:
-                line = _note(run, *_validate(run.module, batches, validation, device))
-                bar.write(line)
-            if run.step % spec.checkpoint_steps == 0:
+                line = _note(run, *_validate(run.module, batches, validation, ranks))
+                if ranks.first:
+                    bar.write(line)
+            if ranks.first and (stopped or run.step % spec.checkpoint_steps == 0):
                 _save(run, checkpoint, identity)
+            if stopped and run.step < spec.steps:
+                # Launchers end the other ranks when one ends: all wait for the checkpoint.
+                ranks.total(0.0)
+                raise StoppedError(f"stopped by SIGTERM after step {run.step} of {spec.steps}")
+    if not ranks.first:
+        return
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([RECORD_COLUMNS, *run.rows])
     write_text_atomic(record, table.getvalue())
@@ -112,17 +138,24 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     checkpoint.unlink(missing_ok=True)
 
 
-def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
+def _advance(run: _Run, spec: Network, batches: Batches, ranks: Ranks, stop: bool) -> bool:
+    """Take one step; return whether any rank was asked to stop, so that all stop at the same one."""
     rate = spec.learning_rate * spec.decay ** (run.step // spec.decay_steps)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    batch = batches.load(batches.at(run.step)).to(device)
+    batch = batches.load(ranks.share(batches.at(run.step))).to(ranks.device)
     run.module.train()
-    kind = torch.device(device).type
+    kind = torch.device(ranks.device).type
     # Float16 would need loss scaling; bfloat16 has the range of single precision.
     with torch.autocast(kind, torch.bfloat16, enabled=spec.precision == "bfloat16"):
-        estimate = run.module(batch.field, batch.condition)
+        estimate = run.parallel(batch.field, batch.condition)
     loss = loss_of(spec.loss or architecture(spec.architecture).loss, estimate.float(), batch, batches.scaling)
+    value, stopped = None, stop
+    if ranks.size > 1:
+        n_voxels = batch.mask.sum()
+        n_all, sum_all, n_asked = ranks.total(float(n_voxels), float(loss.detach() * n_voxels), float(stop))
+        # The ranks' gradients are averaged, and the loss is the sum of their parts.
+        loss, value, stopped = loss * (ranks.size * n_voxels / n_all), sum_all / n_all, n_asked > 0
     run.optimiser.zero_grad(set_to_none=True)
     total: torch.Tensor = loss + spec.kernel_penalty * kernel_penalty(run.module)
     total.backward()  # type: ignore[no-untyped-call]
@@ -130,11 +163,12 @@ def _advance(run: _Run, spec: Network, batches: Batches, device: str) -> None:
         torch.nn.utils.clip_grad_norm_(run.module.parameters(), spec.gradient_clip)
     run.optimiser.step()
     run.step += 1
-    value = float(loss.detach())
+    value = float(loss.detach()) if value is None else value
     if not math.isfinite(value):
         raise DivergenceError(f"the loss is {value} at step {run.step}; lower networks.*.learning_rate")
     run.loss_sum += value
     run.n_summed += 1
+    return stopped
 
 
 def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
@@ -151,19 +185,19 @@ def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
 
 
 @torch.no_grad()
-def _validate(module: UNet, batches: Batches, indices: list[int], device: str) -> tuple[float, float]:
-    """RMSE and HFEN over all validation volumes, % of the truth's norm."""
+def _validate(module: UNet, batches: Batches, indices: list[int], ranks: Ranks) -> tuple[float, float]:
+    """RMSE over all validation voxels, mean HFEN over the volumes; % of the truth's norm."""
     module.eval()
-    error = norm = 0.0
-    hfens = []
-    for index in indices:
-        batch = batches.load([index]).to(device)
+    error = norm = hfen_sum = 0.0
+    for index in ranks.share(indices):
+        batch = batches.load([index]).to(ranks.device)
         estimate = module(batch.field, batch.condition)
         error += float(((estimate - batch.chi)[batch.mask] ** 2).sum())
         norm += float((batch.chi[batch.mask] ** 2).sum())
         found, true, mask = ((t[0, 0] * batch.mask[0, 0]).cpu().numpy() for t in (estimate, batch.chi, batch.mask))
-        hfens.append(hfen(found, true, mask, voxel_size=batch.grids[0].voxel_size))
-    return 100 * math.sqrt(error / norm), sum(hfens) / len(hfens)
+        hfen_sum += hfen(found, true, mask, voxel_size=batch.grids[0].voxel_size)
+    error, norm, hfen_sum = ranks.total(error, norm, hfen_sum)
+    return 100 * math.sqrt(error / norm), hfen_sum / len(indices)
 
 
 def _note(run: _Run, rmse: float, hfen_: float) -> str:

@@ -1,0 +1,249 @@
+"""What a job costs by measured rates (rates.yaml), and what it therefore asks of a cluster.
+
+Time and memory are linear in the voxels a job goes through and holds; networks go by their floating-point operations.
+Requests stand above the expectation: 1.5 times the memory, 4 times the processor time (other machines, slow disks), the
+attempt's number of times as much after a failure, and never more than the site has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from qsmbench.benchmark.jobs import Job, jobs
+from qsmbench.benchmark.site import Site
+from qsmbench.config.model import Config, Network
+
+RATES = Path(__file__).with_name("rates.yaml")
+# Beyond the measured memory and time, on machines that are not the one measured.
+MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
+# Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
+TRAINING_MARGIN = 1.5
+# Learned methods, and training: what asks for a GPU where the site has them. The registry's `wants_gpu`, by name.
+GPU_METHODS = frozenset({"meta-qsm"})
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Seconds(_Part):
+    """Processor time: of a job, and of each million voxels that it goes through."""
+
+    job: float = 0.0
+    mvoxel: float = 0.0
+
+
+class Memory(_Part):
+    """Megabytes: of a job, by million voxels of one volume, and by million voxels of all its volumes."""
+
+    job: float = 0.0
+    volume: float = 0.0
+    all: float = 0.0
+
+
+class RuleRate(_Part):
+    """What a rule's jobs cost, what bounds their memory, and where that was measured."""
+
+    seconds: Seconds
+    memory_mb: Memory
+    bound: str
+    source: str
+
+
+class MethodRate(_Part):
+    """What a method adds: by million voxels of all volumes, and of one."""
+
+    seconds: float
+    memory_mb: float
+
+
+class NetworkRate(_Part):
+    """What networks cost."""
+
+    core_tflops: float
+    training_mb: float
+    inference_mb: float
+    gpu_host_mb: float
+    source: str
+
+
+class Rates(_Part):
+    """rates.yaml."""
+
+    rules: dict[str, RuleRate]
+    other_rule: RuleRate
+    methods: dict[str, MethodRate]
+    methods_source: str
+    networks: NetworkRate
+
+
+@lru_cache(maxsize=1)
+def read_rates() -> Rates:
+    """Read the measured rates."""
+    return Rates.model_validate(yaml.safe_load(RATES.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job is expected to take: hours (of a core; of a GPU where it has one), memory, GPUs."""
+
+    core_hours: float
+    gpu_hours: float
+    memory_mb: float
+    gpus: int
+    gpu_memory_mb: float = 0.0
+
+    @property
+    def hours(self) -> float:
+        """Wall time on machines that do nothing else."""
+        return self.gpu_hours / self.gpus if self.gpus else self.core_hours
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one job asks for."""
+
+    memory_mb: int
+    minutes: int
+    gpus: int
+
+
+def forward_flops(network: Network) -> float:
+    """Floating-point operations of one pass through the U-Net, by voxel: 27 products and sums a convolution's weight.
+
+    Two convolutions a level on the way down and two on the way up, channels doubled and voxels an eighth at each level.
+    """
+    widths = [network.channels * 2**level for level in range(network.levels)]
+    total = 0.0
+    for level, width in enumerate(widths):
+        weights = (widths[level - 1] if level else 1) * width + width**2
+        if level < network.levels - 1:
+            weights += (width + widths[level + 1]) * width + width**2
+        total += weights / 8**level
+    return 2 * 27 * total
+
+
+def wants_gpu(job: Job, site: Site) -> bool:
+    """Whether a job asks for GPUs where it runs."""
+    return site.gpu_partition is not None and (job.rule == "train" or job.method in GPU_METHODS)
+
+
+def cost(job: Job, config: Config, site: Site) -> Cost:
+    """Expected cost of a job."""
+    rates = read_rates()
+    rate = rates.rules.get(job.rule, rates.other_rule)
+    voxels = job.n_volumes * job.mvoxels
+    seconds = rate.seconds.job + rate.seconds.mvoxel * voxels
+    memory = rate.memory_mb.job + rate.memory_mb.volume * job.mvoxels + rate.memory_mb.all * voxels
+    gpus, gpu_seconds, gpu_memory = 0, 0.0, 0.0
+    if job.network is not None:
+        network = config.networks[job.network]
+        training = job.rule == "train"
+        # A backward pass costs twice a forward one.
+        tflop = forward_flops(network) * voxels / 1e6 * (3 if training else 1)
+        ranks = network.devices if training else 1
+        held = rates.networks.training_mb * network.batch_size if training else rates.networks.inference_mb
+        activations = held * job.mvoxels * network.channels / ranks
+        if wants_gpu(job, site):
+            gpus, gpu_memory = ranks, activations
+            gpu_seconds = gpus * seconds + tflop / site.gpu_tflops
+            seconds, memory = gpu_seconds, memory + ranks * rates.networks.gpu_host_mb
+        else:
+            seconds += tflop / rates.networks.core_tflops
+            memory += activations * ranks
+    elif job.method is not None:
+        method = rates.methods.get(job.method, rates.methods["other"])
+        memory += method.memory_mb * job.mvoxels
+        if wants_gpu(job, site):
+            # Timed on cores; a GPU is taken to gain what it gains on networks.
+            gpus, gpu_memory = 1, method.memory_mb * job.mvoxels
+            gpu_seconds = seconds + method.seconds * voxels * rates.networks.core_tflops / site.gpu_tflops
+            seconds, memory = gpu_seconds, memory + rates.networks.gpu_host_mb
+        else:
+            seconds += method.seconds * voxels
+    return Cost(seconds / 3600, gpu_seconds / 3600, memory, gpus, gpu_memory)
+
+
+def request(job: Job, config: Config, site: Site, attempt: int = 1) -> Request:
+    """What a job asks for at its n-th attempt."""
+    expected = cost(job, config, site)
+    memory = ceil((MEMORY_MARGIN * expected.memory_mb + 500) / 500) * 500
+    margin = TRAINING_MARGIN if job.rule == "train" else TIME_MARGIN
+    hours = expected.hours
+    if job.rule == "train" and not expected.gpus:
+        network = config.networks[job.network or ""]
+        hours /= network.threads * network.devices
+    minutes = max(10, 10 * ceil(margin * hours * 60 / 10))
+    return Request(min(attempt * memory, site.max_memory_mb), min(attempt * minutes, site.max_minutes), expected.gpus)
+
+
+class Requests:
+    """What each job of a configuration asks for, as resources of its rule."""
+
+    def __init__(self, config: Config, site: Site) -> None:
+        self.config, self.site = config, site
+        self._jobs = {(job.rule, job.wildcards): job for job in jobs(config)}
+
+    def job(self, rule: str, wildcards: Sequence[str]) -> Job:
+        """Find a job; one that no run makes (maps of a training set, say) is taken for its rule's largest."""
+        found = self._jobs.get((rule, tuple(wildcards)))
+        if found is not None:
+            return found
+        others = [job for (name, _), job in self._jobs.items() if name == rule]
+        return max(others, key=lambda job: job.n_volumes * job.mvoxels, default=Job(rule))
+
+    def resources(self, rule: str) -> dict[str, Callable[..., int | str | None]]:
+        """Functions of wildcards and attempt, by name of the resource; None where a job has no such wish."""
+        site = self.site
+
+        def memory(wildcards: Sequence[str], attempt: int) -> int:
+            return request(self.job(rule, wildcards), self.config, site, attempt).memory_mb
+
+        def minutes(wildcards: Sequence[str], attempt: int) -> int:
+            return request(self.job(rule, wildcards), self.config, site, attempt).minutes
+
+        def gpus(wildcards: Sequence[str]) -> int | None:
+            return request(self.job(rule, wildcards), self.config, site).gpus or None
+
+        def partition(wildcards: Sequence[str]) -> str | None:
+            return site.gpu_partition if gpus(wildcards) else site.cpu_partition
+
+        asked: dict[str, Callable[..., int | str | None]] = {
+            "mem_mb": memory,
+            "runtime": minutes,
+            "gpu": gpus,
+            "gpu_model": lambda wildcards: site.gpu_model if gpus(wildcards) else None,
+            "slurm_partition": partition,
+            "slurm_account": lambda wildcards: site.account,
+        }
+        return asked | (self._ranks(rule) if rule == "train" else {})
+
+    def _ranks(self, rule: str) -> dict[str, Callable[..., int | str | None]]:
+        """What training on several devices says besides: ranks under srun, on as many nodes as they need."""
+
+        def ranks(wildcards: Sequence[str]) -> int:
+            return self.config.networks[self.job(rule, wildcards).network or ""].devices
+
+        def several(value: Callable[[Sequence[str]], int | str]) -> Callable[..., int | str | None]:
+            return lambda wildcards: value(wildcards) if ranks(wildcards) > 1 else None
+
+        on_gpus = self.site.gpu_partition is not None
+        return {
+            # The word that keeps the executor from starting the job under an srun of its own.
+            "mpi": several(lambda wildcards: "srun"),
+            "tasks": several(ranks),
+            # No --ntasks-per-gpu: the number of tasks is said, and each takes its GPU by its local rank.
+            "tasks_per_gpu": several(lambda wildcards: 0),
+            "cpus_per_task": several(lambda wildcards: self._threads(rule, wildcards)),
+            "nodes": several(lambda wildcards: ceil(ranks(wildcards) / self.site.gpus_per_node) if on_gpus else 1),
+        }
+
+    def _threads(self, rule: str, wildcards: Sequence[str]) -> int:
+        return self.config.networks[self.job(rule, wildcards).network or ""].threads

@@ -1,0 +1,152 @@
+"""Requests and plans follow from the measured rates: the numbers that were measured come out again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from qsmbench.benchmark.costs import GPU_METHODS, Requests, cost, forward_flops, read_rates, request
+from qsmbench.benchmark.forecast import forecast
+from qsmbench.benchmark.jobs import LOCAL_RULES, Job, jobs
+from qsmbench.benchmark.site import Site, read_site
+from qsmbench.config.load import check_config, read_config
+from qsmbench.config.model import Network
+from qsmbench.core.errors import InputError
+from qsmbench.methods.registry import METHODS
+from qsmbench.networks.weights import new_module
+
+ROOT = Path(__file__).parents[2]
+CPU, GPU = Site(), Site(gpu_partition="gpu", gpu_model="a100")
+PAPER = read_config(ROOT / "configs/paper.yaml")
+
+
+def with_network(**changes):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["networks"]["meta-qsm"] |= changes
+    return check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("job", "seconds", "megabytes"),
+    [
+        (Job("make_shard", ("train", "0"), 250, 128 * 128 * 64 / 1e6), 55, 2300),
+        (Job("evaluate", ("test", "tkd"), 100, 256 * 256 * 64 / 1e6), 330, 1372),
+        (Job("acquire", ("research", "healthy"), 1, 256 * 320 * 64 / 1e6), 92, 5800),
+        (Job("prepare", ("own", "1"), 1, 320 * 256 * 64 / 1e6), 25, 1520),
+    ],
+    ids=lambda value: getattr(value, "rule", None),
+)
+def test_measured_jobs_come_out_again_within_a_quarter(job, seconds, megabytes):
+    found = cost(job, PAPER, CPU)
+    assert found.core_hours * 3600 == pytest.approx(seconds, rel=0.25)
+    assert found.memory_mb == pytest.approx(megabytes, rel=0.25)
+
+
+def test_training_costs_what_the_default_run_measured():
+    config = read_config(ROOT / "config.yaml")
+    (training,) = [job for job in jobs(config) if job.rule == "train"]
+    assert cost(training, config, CPU).core_hours * 3600 == pytest.approx(308, rel=0.15)
+    assert cost(training, config, CPU).memory_mb == pytest.approx(896, rel=0.15)
+
+
+@pytest.mark.parametrize(("channels", "levels"), [(4, 3), (6, 2)])
+def test_operations_of_the_network_are_counted_right(channels, levels):
+    network = Network(train_set="train", steps=1, channels=channels, levels=levels, hidden=(4, 2))
+    module = new_module("meta-qsm", {"channels": channels, "levels": levels, "hidden": [4, 2]}).eval()
+    shape = (16, 16, 8)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(torch.zeros(1, 1, *shape), torch.zeros(1, 3))
+    # Besides the convolutions there are the weight predictors and the last layer.
+    assert counter.get_total_flops() / (16 * 16 * 8) == pytest.approx(forward_flops(network), rel=0.1)
+
+
+def test_a_second_attempt_asks_for_twice_and_never_for_more_than_there_is():
+    job = next(j for j in jobs(PAPER) if j.rule == "make_shard")
+    first, second, third = (request(job, PAPER, CPU, attempt) for attempt in (1, 2, 3))
+    assert (second.memory_mb, second.minutes) == (2 * first.memory_mb, 2 * first.minutes)
+    assert (third.memory_mb, third.minutes) == (3 * first.memory_mb, 3 * first.minutes)
+    assert first.memory_mb > 1.5 * cost(job, PAPER, CPU).memory_mb
+    small = Site(max_memory_mb=first.memory_mb + 1, max_minutes=first.minutes + 1)
+    assert request(job, PAPER, small, 9).memory_mb == first.memory_mb + 1
+    assert request(job, PAPER, small, 9).minutes == first.minutes + 1
+
+
+def resolved(config, site, rule, wildcards):
+    found = {}
+    for name, value in Requests(config, site).resources(rule).items():
+        more = {"attempt": 1} if name in ("mem_mb", "runtime") else {}
+        found[name] = value(wildcards, **more)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_gpus_are_asked_for_where_the_site_has_them():
+    config = with_network()
+    on_cpu = resolved(config, CPU, "train", ["meta-qsm"])
+    assert set(on_cpu) == {"mem_mb", "runtime"}
+    on_gpu = resolved(config, GPU, "train", ["meta-qsm"])
+    assert {name: on_gpu[name] for name in ("gpu", "gpu_model", "slurm_partition")} == {
+        "gpu": 1,
+        "gpu_model": "a100",
+        "slurm_partition": "gpu",
+    }
+    assert resolved(config, GPU, "reconstruct", ["test-fixed", "meta-qsm"])["gpu"] == 1
+    assert "gpu" not in resolved(config, GPU, "reconstruct", ["test-fixed", "tkd"])
+    charged = Site(account="lab", cpu_partition="long")
+    asked = resolved(config, charged, "evaluate", ["test-fixed", "tkd"])
+    assert (asked["slurm_account"], asked["slurm_partition"]) == ("lab", "long")
+
+
+def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
+    config = with_network(devices=4, threads=3)
+    two_a_node = GPU.model_copy(update={"gpus_per_node": 2})
+    asked = resolved(config, two_a_node, "train", ["meta-qsm"])
+    names = ("mpi", "tasks", "gpu", "nodes", "cpus_per_task")
+    assert [asked[name] for name in names] == ["srun", 4, 4, 2, 3]
+    assert resolved(config, CPU, "train", ["meta-qsm"])["nodes"] == 1
+    one, four = (cost(Job("train", ("n",), 10**6, 1.0, network="meta-qsm"), c, GPU) for c in (with_network(), config))
+    assert four.gpu_hours == pytest.approx(one.gpu_hours, rel=0.01)
+    assert four.hours == pytest.approx(one.hours / 4, rel=0.01)
+
+
+def test_maps_of_a_set_that_no_table_is_made_of_are_asked_for_as_the_largest():
+    config = read_config(ROOT / "config.yaml")
+    largest = Requests(config, CPU).job("reconstruct", ["train", "tkd"])
+    assert largest.mvoxels == pytest.approx(160 * 192 * 48 / 1e6)
+    assert Requests(config, CPU).job("no_such_rule", []) == Job("no_such_rule")
+
+
+def test_what_wants_a_gpu_is_what_the_registry_says():
+    assert {name for name, entry in METHODS.items() if entry.wants_gpu} == set(GPU_METHODS)
+
+
+def test_the_papers_plan_has_hundreds_of_jobs_and_says_what_it_assumed():
+    text = forecast(PAPER, GPU)
+    n_jobs = sum(1 for job in jobs(PAPER) if job.rule not in LOCAL_RULES)
+    assert 100 < n_jobs < 500
+    assert f"\n{n_jobs} jobs of a cluster" in text
+    for said in ("core hours", "GPU hours", "disk about", "What bounds the memory", "Assumed:", "TFLOP/s"):
+        assert said in text
+    assert "no GPUs: networks are trained" in forecast(PAPER, CPU)
+
+
+def test_a_method_nobody_timed_is_named(tmp_path):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["methods"]["new"] = {"method": "new-qsm"}
+    assert "not measured, taken for slow: the methods new-qsm" in forecast(check_config(config), CPU)
+
+
+def test_every_rate_says_where_it_is_from_and_what_bounds_the_memory():
+    for name, rate in read_rates().rules.items():
+        assert rate.source and rate.bound, name
+
+
+def test_a_site_file_is_checked(tmp_path):
+    assert read_site(ROOT / "profiles/slurm/site.yaml") == Site()
+    path = tmp_path / "site.yaml"
+    path.write_text("gpu_partiton: gpu\n")
+    with pytest.raises(InputError, match=r"site.yaml: gpu_partiton: Extra inputs"):
+        read_site(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_site(tmp_path / "none.yaml")
