@@ -183,8 +183,8 @@ def test_the_disk_plan_counts_scans(spec, results):
     need = disk_need(config)
     assert list(need) == ["little", "reconstructions"]
     scans = folder_bytes(results / "acquisitions") + folder_bytes(results / "prepared")
-    # Sidecars weigh on scans as little as these.
-    assert 0.6 * need["little"] < scans < 1.2 * need["little"]
+    # Sidecars weigh on scans as little as these, and what has little noise compresses well.
+    assert 0.5 * need["little"] < scans < 1.2 * need["little"]
     own = check_config({"acquisitions": {"mine": {"kind": "bids", "folder": "x"}}, "methods": {"tkd": {}}})
     assert disk_need(own) == {"reconstructions": 0}
 

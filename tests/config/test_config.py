@@ -114,8 +114,13 @@ def test_display_keeps_the_configurations_order(content):
     assert shown["metrics"]["rmse"]["better"] == "lower"
 
 
-def test_the_default_run_has_no_scans():
-    assert read_config(ROOT / "config.yaml").acquisitions == {}
+def test_scans_are_in_the_default_run_and_at_full_size_in_a_configuration_of_their_own():
+    small, full = (read_config(ROOT / name).acquisitions for name in ("config.yaml", "configs/scans.yaml"))
+    for sets in (small, full):
+        assert {spec.protocol for spec in sets.values()} == {"research", "clinical"}
+    assert all(len(spec.subjects) == 3 and spec.scale == (1, 1, 1) for spec in full.values())
+    subjects = {subject for spec in full.values() for subject in spec.subjects}
+    assert {"hemorrhage", "calcification", "iron", "oblique"} <= subjects
 
 
 def test_a_table_may_show_simulated_scans_but_not_take_their_files(content):
