@@ -81,7 +81,7 @@ def test_pieces_change_nothing_but_rounding(small_scan, options):
 
 
 @pytest.mark.parametrize("options", [PATCHED, SIREN], ids=["grid", "siren"])
-def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(small_scan, options, tmp_path, monkeypatch):
+def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(small_scan, options, tmp_path, monkeypatch, capsys):
     expected = INRQSM(**options)(small_scan)
     method = INRQSM(**options, checkpoint=str(tmp_path))
     step = neural_fit.NeuralFit._step
@@ -95,9 +95,10 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(small_scan, options, t
         return step(self, box)
 
     monkeypatch.setattr(neural_fit.NeuralFit, "_step", interrupted)
-    for _ in range(2):
+    for at_step in (3, 7):
         with pytest.raises(KeyboardInterrupt):
             method(small_scan)
+        assert f"stopped at step {at_step}; the same call goes on from {tmp_path}" in capsys.readouterr().err
         assert len(list(tmp_path.glob("*.pt"))) == 1
     assert torch.equal(method(small_scan), expected)
     assert not list(tmp_path.iterdir())

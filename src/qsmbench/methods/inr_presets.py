@@ -53,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "overlap": 0.25,
         "min_tissue": 0.05,
         "compensation": True,
-        "refresh": 1,
+        "refresh": 5,
         "epochs": 60,
         "learning_rate": 0.04,
         "final_rate": 0.1,

@@ -12,8 +12,8 @@ parameters, the optimiser, the last compensation and the history, and a resumed 
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
@@ -35,8 +36,6 @@ from qsmbench.networks.neural_field import NeuralField, pieces
 from qsmbench.networks.snapshot import load_snapshot, save_snapshot
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.patches import Box, outside_field, patch_filter
-
-logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 300.0
 LOG_SECONDS = 60.0
@@ -138,8 +137,8 @@ class NeuralFit:
             Iteration("INR-QSM", "change of held-out residual", schedule.tolerance, schedule.epochs) as iteration,
             torch.enable_grad(),
         ):
-            for done in range(len(state.residuals)):
-                iteration.step(self._change(done + 1))
+            for n_before in range(1, len(state.residuals) + 1):
+                iteration.step(self._change(n_before))
             while len(state.residuals) < schedule.epochs and not iteration.converged:
                 epoch, position = divmod(state.step, n_boxes)
                 if position == 0 and self.compensate and epoch % schedule.refresh == 0:
@@ -148,13 +147,17 @@ class NeuralFit:
                 completed = not self.stop.asked and self._step(self.boxes[int(order[position])])
                 if not completed:
                     self._save()
+                    if self.path is not None:
+                        _say(f"stopped at step {state.step}; the same call goes on from {self.path}")
                     raise KeyboardInterrupt
                 if state.step % n_boxes == 0:
                     self._end_epoch()
                     iteration.step(self._change(len(state.residuals)), shown=self._shown())
                 if time.monotonic() - logged > LOG_SECONDS:
                     logged = time.monotonic()
-                    logger.info("step %d of %d: %s", state.step, schedule.epochs * n_boxes, self._shown())
+                    done = state.step % n_boxes
+                    now = f"{state.sums[0] / done:.3g}" if done else f"{state.losses[-1]:.3g}"
+                    _say(f"step {state.step} of at most {schedule.epochs * n_boxes}: loss {now}")
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save()
                     saved = time.monotonic()
@@ -257,7 +260,12 @@ class NeuralFit:
             self.state = _State(**content["state"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"checkpoint {self.path} is of another fit; delete it") from error
-        logger.info("resuming at step %d", self.state.step)
+        _say(f"going on from step {self.state.step} of {self.path}")
+
+
+def _say(text: str) -> None:
+    """A line beside the bar on a terminal, and a plain line elsewhere."""
+    tqdm.write(f"INR-QSM: {text}", file=sys.stderr)
 
 
 def lattice_axes(grid: Grid, finer: int = 1) -> list[torch.Tensor]:
