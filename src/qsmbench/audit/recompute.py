@@ -389,7 +389,8 @@ def _opened(store: Path) -> xr.Dataset:
     with warnings.catch_warnings():
         # Snakemake leaves a file of its own in the folders that it makes.
         warnings.simplefilter("ignore", ZarrUserWarning)
-        return xr.open_zarr(store, consolidated=False, chunks=None)
+        opened: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+    return opened
 
 
 def _compare_nifti(made: Path, stored: Path) -> Agreement:
