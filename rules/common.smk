@@ -39,7 +39,7 @@ except InputError as error:
 
 RESULTS = CONFIG.results
 # Every job leaves a record there of what it read, wrote and ran on.
-os.environ["QSMBENCH_RECORDS"] = os.path.abspath(RESULTS / "provenance/jobs")
+os.environ.update(QSMBENCH_RECORDS=os.path.abspath(RESULTS / "provenance/jobs"))
 if workflow.is_main_process:
     print(f"qsmbench: {disk_plan(CONFIG)}", file=sys.stderr)
 N_HEADS = len(CONFIG.source.heads) if CONFIG.source.kind == "mixture" else 1
