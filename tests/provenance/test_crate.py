@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from qsmbench.audit.integrity import check_crate, check_files
+from qsmbench.audit.run_folder import RunFolder
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.download import sha256_of
@@ -151,3 +154,27 @@ def test_no_folder_and_no_workflow_are_refused(made, tmp_path):
         write_crate(tmp_path / "none", {}, workflow)
     with pytest.raises(InputError, match="has no Snakefile"):
         write_crate(results, {}, tmp_path)
+
+
+def test_a_flipped_byte_anywhere_in_the_metadata_is_found(made):
+    """No hash holds the metadata; it is made again from what it describes."""
+    results, _, _ = made
+    assert check_crate(RunFolder(results)).findings == []
+    sound = (results / CRATE).read_bytes()
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        content = bytearray(sound)
+        content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(7))
+        (results / CRATE).write_bytes(bytes(content))
+        found = check_crate(RunFolder(results)).findings
+        assert found and all(f.where for f in found)
+
+
+def test_a_flipped_digit_of_the_manifest_is_found(made):
+    results, _, _ = made
+    path = results / MANIFEST
+    text = path.read_text()
+    path.write_text(("0" if text[0] != "0" else "1") + text[1:])
+    first = text.splitlines()[0].split("  ", 1)[1]
+    assert any(f.where == first for f in check_files(RunFolder(results)).findings)
+    assert any(f.where == MANIFEST for f in check_crate(RunFolder(results)).findings)

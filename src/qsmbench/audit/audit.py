@@ -24,7 +24,7 @@ from qsmbench.audit.tables import check_tables
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import generator_for
 from qsmbench.provenance.crate import crate_digest
-from qsmbench.provenance.manifest import CRATE
+from qsmbench.provenance.manifest import CRATE, MANIFEST
 from qsmbench.provenance.version import code_version
 
 
@@ -117,9 +117,17 @@ def audit(results: Path, options: Options, say: Callable[[str], None] | None = N
     with opened(results) as folder:
         run = RunFolder(folder, options.threads)
         digest = crate_digest(folder)
-        # Before anything else: without it there is nothing to hold the files to.
-        _ = run.listed
         verdict = Verdict(results.resolve().name, digest, "", code_version(), options)
+        try:
+            # Before anything else: without it there is nothing to hold the files to.
+            _ = run.listed
+        except InputError as error:
+            if not (folder / MANIFEST).is_file():
+                raise
+            damaged = Check("files", "Is every file the one that the manifest lists?")
+            damaged.find("changed", MANIFEST, f"{error}; nothing else was looked at")
+            verdict.checks.append(damaged)
+            return verdict
 
         def tables() -> Check:
             check, verdict.cells = check_tables(run)

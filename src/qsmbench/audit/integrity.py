@@ -11,7 +11,7 @@ from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.core.errors import InputError
 from qsmbench.data.download import sha256_of
-from qsmbench.provenance.crate import crate_digest
+from qsmbench.provenance.crate import as_text, crate_digest, describe
 from qsmbench.provenance.manifest import CRATE, MANIFEST, tree_digest
 
 
@@ -84,5 +84,27 @@ def check_crate(run: RunFolder) -> Check:
     for path in run.listed:
         if path not in covered:
             check.find("added", path, "is in the manifest and not described by the crate")
+    _check_again(run, check, entities)
     check.n = f"{described} items for {len(run.listed)} files"
     return check
+
+
+def _check_again(run: RunFolder, check: Check, entities: dict[str, dict[str, Any]]) -> None:
+    """The metadata made again from manifest, records and configuration: no word of it stands for itself."""
+    if not run.same_code:
+        check.skipped.append("The crate's metadata was not made again: another version of the code made it.")
+        return
+    if check.findings or any(path not in run.hashes for path in run.listed):
+        # Told above, by name; made again it would only be told once more.
+        return
+    try:
+        content = describe(run.path, run.listed, run.resolved)
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        check.find("changed", CRATE, f"cannot be made again: {error}")
+        return
+    made = {entity["@id"]: entity for entity in content["@graph"]}
+    for identifier in dict.fromkeys([*made, *entities]):
+        if made.get(identifier) != entities.get(identifier):
+            check.find("changed", f"{CRATE}, {identifier}", "is described otherwise than files and records give")
+    if not check.findings and as_text(content) != (run.path / CRATE).read_text(encoding="utf-8"):
+        check.find("changed", CRATE, "is not what files and records give, outside its descriptions")

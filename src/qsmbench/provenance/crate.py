@@ -34,7 +34,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.provenance.manifest import CRATE, EXCLUDED, MANIFEST, files_of, hash_files, tree_digest, write_manifest
-from qsmbench.provenance.record import Job, makers, read_jobs, remove_stale
+from qsmbench.provenance.record import ENVIRONMENTS, Job, makers, read_jobs, remove_stale
 from qsmbench.provenance.version import code_version
 
 CONFIG = "provenance/config.json"
@@ -135,7 +135,7 @@ def write_crate(results: Path, config: Mapping[str, Any], workflow: Path, *, thr
         raise InputError(f"{workflow} has no Snakefile; give the workflow's folder")
     remove_stale(results)
     write_json_atomic(results / CONFIG, dict(config))
-    copied = _copy_workflow(workflow, results / WORKFLOW)
+    _copy_workflow(workflow, results / WORKFLOW)
     kinds = "; ".join(f"`{pattern}` ({why})" for pattern, why in EXCLUDED.items() if pattern not in (MANIFEST, CRATE))
     write_text_atomic(results / README, _README.format(crate=CRATE, manifest=MANIFEST, excluded=kinds))
     paths = files_of(results)
@@ -150,14 +150,32 @@ def write_crate(results: Path, config: Mapping[str, Any], workflow: Path, *, thr
         for path, job in sorted(last.items())
         if path in hashes and hashes[path] != job.outputs[path]
     ]
-    crate = _Description(results, hashes, sizes, jobs, copied).describe(config)
-    content = crate.metadata.generate()
-    write_text_atomic(results / CRATE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    content = describe(results, hashes, config)
+    write_text_atomic(results / CRATE, as_text(content))
     return Made(sha256_of(results / CRATE), len(paths), sum(sizes.values()), len(content["@graph"]), tuple(warnings))
 
 
-def _copy_workflow(workflow: Path, out: Path) -> list[str]:
-    """Copy what says how the jobs hang together; return the paths below ``out``."""
+def describe(results: Path, hashes: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The crate's metadata, a function of the files alone: who makes it again can compare.
+
+    Args:
+        results: the folder, with its manifest.
+        hashes: of the manifest.
+        config: resolved configuration.
+    """
+    sizes = {path: (results / path).stat().st_size for path in hashes if (results / path).is_file()}
+    crate = _Description(results, hashes, sizes, read_jobs(results)[0]).describe(config)
+    content: dict[str, Any] = crate.metadata.generate()
+    return content
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """The metadata as it is written."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _copy_workflow(workflow: Path, out: Path) -> None:
+    """Copy what says how the jobs hang together."""
     shutil.rmtree(out, ignore_errors=True)
     wanted = [workflow / "Snakefile", *sorted((workflow / "rules").rglob("*.smk"))]
     wanted += [path for name in ("requirements.lock", "pyproject.toml") if (path := workflow / name).is_file()]
@@ -165,16 +183,14 @@ def _copy_workflow(workflow: Path, out: Path) -> list[str]:
         target = out / path.relative_to(workflow)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-    return [path.relative_to(workflow).as_posix() for path in wanted]
 
 
 class _Description:
     """Builds the crate's graph."""
 
-    def __init__(
-        self, results: Path, hashes: dict[str, str], sizes: dict[str, int], jobs: Sequence[Job], workflow: list[str]
-    ) -> None:
-        self.results, self.hashes, self.sizes, self.jobs, self.workflow = results, hashes, sizes, jobs, workflow
+    def __init__(self, results: Path, hashes: Mapping[str, str], sizes: Mapping[str, int], jobs: Sequence[Job]) -> None:
+        self.results, self.hashes, self.sizes, self.jobs = results, dict(hashes), dict(sizes), jobs
+        self.version, self.snakemake = self._versions()
         self.crate = ROCrate(version="1.1")
         self.items: dict[str, Entity] = {}
         self.stores = self._whole_stores()
@@ -204,12 +220,21 @@ class _Description:
         self._add_run(main)
         return self.crate
 
+    def _versions(self) -> tuple[str, str]:
+        """Of this package and of Snakemake, as the last job's record has them; without records, those here."""
+        if not self.jobs:
+            return code_version(), version("snakemake")
+        code, name = self.jobs[-1].content["code"], self.jobs[-1].content["environment"]
+        path = self.results / ENVIRONMENTS / f"{name}.json"
+        packages = json.loads(path.read_text(encoding="utf-8"))["packages"] if path.is_file() else {}
+        return f"{code['release']}+{code['commit'] or code['source_sha256'][:12]}", packages.get("snakemake", "")
+
     def _context(self, identifier: str, properties: dict[str, Any]) -> Entity:
         return self.crate.add(ContextEntity(self.crate, identifier, properties=properties))
 
     def _file_properties(self, path: str) -> dict[str, Any]:
         kind = _TEXTS.get(PurePosixPath(path).name) or _TYPES.get(PurePosixPath(path).suffix)
-        about = {"contentSize": str(self.sizes[path]), "sha256": self.hashes[path]}
+        about = {"contentSize": str(self.sizes.get(path, 0)), "sha256": self.hashes[path]}
         return about | {"encodingFormat": kind or "application/octet-stream"}
 
     def _add_file(self, path: str, kind: Any = File, **more: Any) -> Entity:
@@ -226,26 +251,23 @@ class _Description:
                 "name": "Snakemake",
                 "identifier": {"@id": "https://doi.org/10.12688/f1000research.29032.2"},
                 "url": {"@id": "https://snakemake.readthedocs.io"},
-                "version": version("snakemake"),
+                "version": self.snakemake,
             },
         )
         self.crate.add(language)
         snakefile = f"{WORKFLOW}/Snakefile"
         main = self._add_file(snakefile, ComputationalWorkflow)
         main["name"] = "qsmbench workflow"
-        main["version"] = code_version()
+        main["version"] = self.version
         main["programmingLanguage"] = language
         bioschemas = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
         main["conformsTo"] = self._context(
             bioschemas, {"@type": "CreativeWork", "name": "ComputationalWorkflow", "version": "1.0-RELEASE"}
         )
         self.crate.root_dataset["mainEntity"] = main
-        for name in self.workflow:
-            path = f"{WORKFLOW}/{name}"
-            if path.endswith(".smk"):
-                rules = self._add_file(
-                    path, File, **{"@type": ["File", "SoftwareSourceCode"], "version": code_version()}
-                )
+        for path in sorted(self.hashes):
+            if path.startswith(f"{WORKFLOW}/") and path.endswith(".smk"):
+                rules = self._add_file(path, File, **{"@type": ["File", "SoftwareSourceCode"], "version": self.version})
                 rules["programmingLanguage"] = language
                 main.append_to("hasPart", rules)
         config = self._add_file(CONFIG, description="the resolved configuration")
@@ -269,7 +291,7 @@ class _Description:
         """Zarr stores that one job made, or no known job: each with its files."""
         last = makers(self.jobs)
         found: dict[str, list[str]] = {}
-        for path in self.hashes:
+        for path in sorted(self.hashes):
             parts = PurePosixPath(path).parts
             at = next((i for i, part in enumerate(parts) if part.endswith(".zarr")), None)
             if at is not None:
@@ -288,12 +310,12 @@ class _Description:
                 "description": f"Zarr store of {len(files)} files; sha256 is that of their lines in {MANIFEST}, "
                 "paths from this folder",
                 "encodingFormat": "application/vnd.zarr+v3",
-                "contentSize": str(sum(self.sizes[path] for path in files)),
+                "contentSize": str(sum(self.sizes.get(path, 0) for path in files)),
                 "sha256": tree_digest(self.hashes, store),
             }
             entity = self.crate.add(Dataset(self.crate, dest_path=f"{store}/", properties=properties))
             self.items |= dict.fromkeys(files, entity)
-        for path in self.hashes:
+        for path in sorted(self.hashes):
             if path not in self.items:
                 self._add_file(path)
         size, digest = (self.results / MANIFEST).stat().st_size, sha256_of(self.results / MANIFEST)

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# What decides how many threads the libraries below numpy, scipy and torch start, and how they round.
+# What decides how many threads the libraries below numpy, scipy and torch start, and with which instructions.
 THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     *("NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_PROC_BIND", "OMP_SCHEDULE", "MKL_CBWR", "OPENBLAS_CORETYPE"),
+    *("ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
     *("CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "PYTHONHASHSEED"),
 )
 
