@@ -120,7 +120,7 @@ def finished(cluster, tmp_path_factory):
     weights = folder / "results/networks/net.pt"
     name = ["--noheader", "--format=%i"]
     try:
-        wait_until(weights.exists, process, first)
+        wait_until(lambda: re.search(r"Finished jobid: \d+ \(Rule: train\)", first.read_text()), process, first)
         name.append(f"--name={run_id(first)}")
         # Jobs that wait for training are on their way, and orphans after the kill.
         wait_until(lambda: slurm(environment, "squeue", *name), process, first)
@@ -135,7 +135,7 @@ def finished(cluster, tmp_path_factory):
         assert time.monotonic() < deadline, "cancelled jobs do not end"
         time.sleep(0.3)
     subprocess.run(command(folder, "--unlock"), env=environment, check=True, capture_output=True)
-    stamp = weights.stat().st_mtime_ns if weights.exists() else 0
+    stamp = weights.stat().st_mtime_ns
     again = start(with_profile(folder), environment, second)
     try:
         assert again.wait(PATIENCE) == 0, second.read_text()[-4000:]
