@@ -56,6 +56,7 @@ def test_the_full_graph_is_hundreds_of_jobs_in_less_than_a_minute(planned):
 
 
 def test_the_plan_counts_the_jobs_that_snakemake_counts(planned):
+    # A new rule: its jobs go into src/qsmbench/benchmark/jobs.py, its rates into rates.yaml.
     expected = Counter((job.rule, job.wildcards) for job in jobs(read_config(ROOT / "configs/paper.yaml")))
     assert Counter((rule, wildcards) for rule, wildcards, *_ in planned[0]) == expected
 

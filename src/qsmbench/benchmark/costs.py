@@ -25,8 +25,8 @@ RATES = Path(__file__).with_name("rates.yaml")
 MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 # Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
 TRAINING_MARGIN = 1.5
-# Learned methods, and training: what asks for a GPU where the site has them. The registry's `wants_gpu`, by name.
-GPU_METHODS = frozenset({"meta-qsm"})
+# Methods that ask for a GPU where the site has them: the registry's `wants_gpu`. Loading that takes seconds.
+GPU_METHODS = frozenset({"dip", "inr-qsm", "meta-qsm"})
 
 
 class _Part(BaseModel):
