@@ -15,7 +15,7 @@ from qsmbench.config.load import check_config, read_config
 from qsmbench.config.model import Network
 from qsmbench.core.errors import InputError
 from qsmbench.methods.registry import METHODS
-from qsmbench.networks.weights import new_module
+from qsmbench.networks.architectures import architecture
 
 ROOT = Path(__file__).parents[2]
 CPU, GPU = Site(), Site(gpu_partition="gpu", gpu_model="a100")
@@ -54,7 +54,7 @@ def test_training_costs_what_the_default_run_measured():
 @pytest.mark.parametrize(("channels", "levels"), [(4, 3), (6, 2)])
 def test_operations_of_the_network_are_counted_right(channels, levels):
     network = Network(train_set="train", steps=1, channels=channels, levels=levels, hidden=(4, 2))
-    module = new_module("meta-qsm", {"channels": channels, "levels": levels, "hidden": [4, 2]}).eval()
+    module = architecture("meta-qsm").module(channels=channels, levels=levels, hidden=[4, 2]).eval()
     shape = (16, 16, 8)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(torch.zeros(1, 1, *shape), torch.zeros(1, 3))

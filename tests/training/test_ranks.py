@@ -19,7 +19,9 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.seeds import seed_for
 from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
-from qsmbench.networks.weights import load_network, new_module
+from qsmbench.networks.architectures import architecture
+from qsmbench.networks.weights import load_network
+from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.physics.dipole import forward_field
 from qsmbench.training.batches import Batches, measure_scaling, split
 from qsmbench.training.loop import train
@@ -77,9 +79,11 @@ def by_hand(store: Path) -> list[float]:
     """What two ranks should do, in one process: parts normalised apart, one loss, rank 0's running statistics."""
     stored = StoredSet(store)
     indices, _ = split(len(stored), SPEC.validation_fraction, SPEC.seed)
-    batches = Batches(stored, indices, SPEC.batch_size, SPEC.seed, measure_scaling(stored, indices))
+    kind = architecture(SPEC.architecture)
+    scaling = measure_scaling(stored, indices)
+    batches = Batches(stored, indices, batch_size=SPEC.batch_size, seed=SPEC.seed, scaling=scaling, architecture=kind)
     torch.manual_seed(seed_for(SPEC.seed, "weights") % 2**63)
-    module = new_module(SPEC.architecture, {"channels": 4, "levels": 2, "hidden": [4, 2]})
+    module = kind.module(channels=4, levels=2, hidden=[4, 2])
     optimiser = torch.optim.RMSprop(module.parameters(), lr=SPEC.learning_rate)
     losses = []
     for step in range(SPEC.steps):
@@ -87,12 +91,12 @@ def by_hand(store: Path) -> list[float]:
         # Rank 1 normalises by the statistics of its part; the running ones are rank 0's.
         own = {name: buffer.clone() for name, buffer in module.named_buffers()}
         for part, buffers in ((batches.at(step)[:2], {}), (batches.at(step)[2:], own)):
-            field, chi, mask, voxel_size = batches.load(part)
-            estimate = functional_call(module, buffers, (field, voxel_size))
-            error = error + ((estimate - chi).abs() * mask).sum()
-            n_voxels += mask.sum()
+            batch = batches.load(part)
+            estimate = functional_call(module, buffers, (batch.field, batch.condition))
+            error = error + ((estimate - batch.chi).abs() * batch.mask).sum()
+            n_voxels += batch.mask.sum()
         optimiser.zero_grad()
-        (error / n_voxels + SPEC.kernel_penalty * module.kernel_penalty()).backward()
+        (error / n_voxels + SPEC.kernel_penalty * kernel_penalty(module)).backward()
         optimiser.step()
         losses.append(float(error.detach() / n_voxels))
     return losses

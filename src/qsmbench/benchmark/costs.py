@@ -26,7 +26,7 @@ MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 # Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
 TRAINING_MARGIN = 1.5
 # Methods that ask for a GPU where the site has them: the registry's `wants_gpu`. Loading that takes seconds.
-GPU_METHODS = frozenset({"dip", "inr-qsm", "meta-qsm"})
+GPU_METHODS = frozenset({"deepqsm", "dip", "inr-qsm", "mesa-qsm", "meta-qsm", "meta-qsm-b0", "qsmnet"})
 
 
 class _Part(BaseModel):
