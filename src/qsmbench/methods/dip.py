@@ -32,7 +32,7 @@ class DIP(Method):
     channels: int = parameter(8, "feature maps of the first level, doubled at each further one", at_least=1)
     levels: int = parameter(3, "resolutions of the U-Net", at_least=1)
     max_iterations: int = parameter(300, "most steps", at_least=1)
-    learning_rate: float = parameter(0.01, "of Adam (Ulyanov 2018)", above=0)
+    learning_rate: float = parameter(3e-3, "of Adam (Ulyanov 2018: 0.01, at which a head's fit stood still)", above=0)
     tv_weight: float = parameter(0.0, "of total variation, as INR-QSM's", at_least=0)
     held_out: float = parameter(0.01, "share of voxels kept from the data term to stop by", above=0, below=1)
     patience: int = parameter(50, "steps without a new least held-out residual after which the fit ends", at_least=1)

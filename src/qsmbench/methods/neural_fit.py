@@ -226,14 +226,15 @@ class NeuralFit:
         self.state.sums = [0.0, 0.0, 0.0]
 
     def _change(self, n: int) -> float:
-        """Relative change of the residual over the last epochs before the n-th; 1 where there are too few.
+        """Range of the residual over the last epochs before the n-th, relative; 1 where there are too few.
 
-        A start from a map that has seen every voxel begins with a rise, so a rise is no reason to end.
+        A start from a map that has seen every voxel begins with a rise, so a rise is no reason to end, and its first
+        and last values alone would take the turn after it for a standstill.
         """
         if n <= self.schedule.patience:
             return 1.0
-        before, now = self.state.residuals[n - 1 - self.schedule.patience], self.state.residuals[n - 1]
-        return abs(1 - now / before) if before > 0 else 0.0
+        last = self.state.residuals[n - 1 - self.schedule.patience : n]
+        return 1 - min(last) / max(last) if max(last) > 0 else 0.0
 
     def _shown(self) -> dict[str, str]:
         if not self.state.losses:

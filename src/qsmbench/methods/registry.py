@@ -107,6 +107,9 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
         return TypeAdapter(entry.method).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
+        own = first.get("ctx", {}).get("error")
+        if isinstance(own, InputError):
+            raise InputError(f"method {name}: {own}") from error
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"method {name}, option {where}: {first['msg']}, got {first['input']!r}") from error
 
