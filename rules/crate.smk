@@ -14,8 +14,7 @@ rule crate:
         "../envs/qsmbench.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=240,
+        **asks("crate"),
     params:
         config=CONFIG.model_dump_json(),
         results=RESULTS,

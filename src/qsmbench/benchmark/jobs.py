@@ -62,6 +62,9 @@ def jobs(config: Config) -> Iterator[Job]:
     n_volumes += sum(len(subjects_of(s)) for s in config.acquisitions.values())
     yield Job("collect_scores", n_volumes=n_volumes)
     yield Job("report", n_volumes=n_volumes)
+    sizes = [prod(s.recipe.shape) * s.n_samples for s in config.synthetic.values()]
+    sizes += [prod(shape_of(s)) * len(subjects_of(s)) for s in config.acquisitions.values()]
+    yield Job("crate", mvoxels=sum(sizes) / 1e6)
     if any(s.role == "test" for s in config.synthetic.values()):
         yield Job("method_table", n_volumes=n_volumes)
 
