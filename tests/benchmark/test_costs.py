@@ -113,7 +113,7 @@ def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
 def test_maps_of_a_set_that_no_table_is_made_of_are_asked_for_as_the_largest():
     config = read_config(ROOT / "config.yaml")
     largest = Requests(config, CPU).job("reconstruct", ["train", "tkd"])
-    assert largest.mvoxels == pytest.approx(160 * 192 * 48 / 1e6)
+    assert largest.mvoxels == pytest.approx(128 * 160 * 48 / 1e6)
     assert Requests(config, CPU).job("no_such_rule", []) == Job("no_such_rule")
 
 
