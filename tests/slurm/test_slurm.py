@@ -283,16 +283,26 @@ def test_a_job_that_keeps_failing_ends_with_one_line_that_names_it(troubled):
     ], "one line for it, none for the two that succeeded in the end"
 
 
-def test_the_tool_leaves_nothing_running(cluster, tmp_path_factory):
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that ended and that nobody waited for does not."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "\nState:\tZ" not in status.read_text()
+
+
+def test_the_tool_leaves_nothing_running(cluster, tmp_path):
+    """Neither its daemons nor a process that left its job's tree and does not heed SIGTERM."""
     _, environment = cluster
     folder = Path(f"/tmp/slurm-{os.getpid()}")
     port = str(int(environment["ONE_NODE_SLURM_PORT"]) + 10)
-    script = f"srun true && cat {folder}/*.pid"
+    deaf = f"trap '' TERM; echo $$ > {tmp_path}/stray; sleep 301"
+    (tmp_path / "job").write_text(f'#!/bin/bash\nsetsid bash -c "{deaf.replace("$", chr(92) + "$")}" &\nsleep 302\n')
+    wait = f"until [ -s {tmp_path}/stray ]; do sleep 0.1; done"
+    script = f"srun true && sbatch --quiet {tmp_path}/job && {wait} && cat {folder}/*.pid {tmp_path}/stray"
     try:
         environment = {k: v for k, v in environment.items() if k != "SLURM_CONF"} | {"ONE_NODE_SLURM_PORT": port}
         pids = slurm(environment, str(TOOL), "with", str(folder), "bash", "-c", script).split()
-        assert len(pids) == 3
-        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert len(pids) == 4
+        assert not any(alive(pid) for pid in pids)
         failing = subprocess.run([TOOL, "with", folder, "false"], env=environment, check=False)
         assert failing.returncode == 1
         assert not list(folder.glob("*.pid"))
