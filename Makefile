@@ -19,9 +19,9 @@ demo: setup
 	$(BIN)/snakemake --cores $(CORES)
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
-# Three workers on two cores: the one with the tests on a real SLURM mostly waits for it.
 test: setup
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 -m "not slurm"
+	$(BIN)/pytest tests/slurm
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,24 +11,6 @@ from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.physics.dipole import forward_field
 
-# Tests that share a run of the workflow stay in one process; they and those on SLURM take longest, so they start first.
-TOGETHER = ("slurm", "workflow")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slow folders first, each in a group of its own for `pytest -n 3 --dist loadgroup`."""
-    root = Path(__file__).parent
-
-    def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
-        if folder not in TOGETHER:
-            return len(TOGETHER)
-        item.add_marker(pytest.mark.xdist_group(folder))
-        return TOGETHER.index(folder)
-
-    items.sort(key=place)
-
 
 @pytest.fixture(autouse=True)
 def one_thread():
