@@ -8,6 +8,8 @@ rule create_set:
         METADATA,
     log:
         RESULTS / "logs/create_set/{set}.log",
+    # Seconds, on which shards and so training wait.
+    priority: 60
     localrule: True
     conda:
         "../envs/qsmbench.yaml"
