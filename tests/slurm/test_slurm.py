@@ -297,7 +297,8 @@ def test_the_tool_leaves_nothing_running(cluster, tmp_path):
     deaf = f"trap '' TERM; echo $$ > {tmp_path}/stray; sleep 301"
     (tmp_path / "job").write_text(f'#!/bin/bash\nsetsid bash -c "{deaf.replace("$", chr(92) + "$")}" &\nsleep 302\n')
     wait = f"until [ -s {tmp_path}/stray ]; do sleep 0.1; done"
-    script = f"srun true && sbatch --quiet {tmp_path}/job && {wait} && cat {folder}/*.pid {tmp_path}/stray"
+    submit = f"sbatch --quiet --output=/dev/null {tmp_path}/job"
+    script = f"srun true && {submit} && {wait} && cat {folder}/*.pid {tmp_path}/stray"
     try:
         environment = {k: v for k, v in environment.items() if k != "SLURM_CONF"} | {"ONE_NODE_SLURM_PORT": port}
         pids = slurm(environment, str(TOOL), "with", str(folder), "bash", "-c", script).split()
