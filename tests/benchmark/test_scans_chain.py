@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import gaussian_filter
+from tiny_run import write_head
 
 from qsmbench.benchmark.acquisition import TRUTH, acquire_subject, protocol_of, read_truth, write_dataset
 from qsmbench.benchmark.disk import disk_need
@@ -23,7 +23,7 @@ from qsmbench.config.load import check_config
 from qsmbench.config.model import SimulatedSet
 from qsmbench.core.errors import InputError
 from qsmbench.data.disk import folder_bytes
-from qsmbench.data.nifti import read_volume, write_volume
+from qsmbench.data.nifti import read_volume
 from qsmbench.metrics.case_registry import ALL_METRICS
 from qsmbench.metrics.registry import METRICS
 from qsmbench.preparation.dataset import prepare_bids
@@ -39,12 +39,7 @@ SUBJECT = "oblique"
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("head")
-    shape = (40, 50, 42)
-    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    mask = sum((a / 0.85) ** 2 for a in axes) < 1
-    chi = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 1.5)
-    chi = np.where(mask, 0.05 * chi / chi.std(), 0).astype(np.float32)
-    write_volume(folder / "chi.nii.gz", chi, np.diag([3.5, 3.5, 3.5, 1.0]))
+    write_head(folder / "chi.nii.gz", (40, 50, 42), 3.5)
     return SimulatedSet.model_validate(
         {
             "kind": "simulated",

@@ -13,14 +13,18 @@ from qsmbench.data.nifti import write_volume
 ROOT = Path(__file__).parents[2]
 
 
-def tiny(folder: Path) -> dict:
-    """A configuration of seconds on a little head made in the test."""
-    shape = (44, 52, 40)
+def write_head(path: Path, shape: tuple[int, int, int], edge: float) -> None:
+    """A smooth random chi of 0.05 ppm in an ellipsoid, voxels of ``edge`` mm."""
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
     mask = sum((a / 0.85) ** 2 for a in axes) < 1
     chi = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 1.5)
     chi = np.where(mask, 0.05 * chi / chi.std(), 0).astype(np.float32)
-    write_volume(folder / "head.nii.gz", chi, np.diag([3.0, 3.0, 3.0, 1.0]))
+    write_volume(path, chi, np.diag([edge, edge, edge, 1.0]))
+
+
+def tiny(folder: Path) -> dict:
+    """A configuration of seconds on a little head made in the test."""
+    write_head(folder / "head.nii.gz", (44, 52, 40), 3.0)
     recipe = {"shape": [24, 24, 16], "voxel_size": {"min": [3.0, 3.0, 4.0], "max": [4.0, 4.0, 6.0]}}
     return {
         "source": {"kind": "nifti", "chi": "head.nii.gz"},

@@ -14,13 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy.ndimage import gaussian_filter
-
-from qsmbench.data.nifti import write_volume
+from tiny_run import write_head
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/one_node_slurm"
@@ -31,12 +28,7 @@ PATIENCE = 900
 
 def little(folder: Path) -> dict:
     """Every step of the pipeline in as few jobs as can be; the network is trained by two ranks."""
-    shape = (44, 52, 40)
-    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    mask = sum((a / 0.85) ** 2 for a in axes) < 1
-    chi = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 1.5)
-    chi = np.where(mask, 0.05 * chi / chi.std(), 0).astype(np.float32)
-    write_volume(folder / "head.nii.gz", chi, np.diag([3.0, 3.0, 3.0, 1.0]))
+    write_head(folder / "head.nii.gz", (44, 52, 40), 3.0)
     recipe = {"shape": [24, 24, 16], "voxel_size": {"min": [3.0, 3.0, 4.0], "max": [4.0, 4.0, 6.0]}}
     head = {"kind": "nifti", "chi": "head.nii.gz"}
     return {

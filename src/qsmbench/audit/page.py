@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsmbench.audit.audit import Verdict
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.report.template import template_environment
 
 _KINDS = {
     "missing": "missing",
@@ -30,13 +30,7 @@ def write_verdict(verdict: Verdict, output: Path) -> None:
 
 def render(verdict: Verdict) -> str:
     """Fill the template; it looks as the report does."""
-    environment = Environment(
-        loader=PackageLoader("qsmbench.audit", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("qsmbench.audit")
     style = (files("qsmbench.report") / "templates/page.css").read_text(encoding="utf-8")
     return environment.get_template("audit.html.jinja").render(
         verdict=verdict, kinds=_KINDS, style=Markup(style), n_cells=len(verdict.cells)

@@ -24,7 +24,7 @@ from qsmbench.networks.architectures import Architecture, architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
 from qsmbench.networks.unet import UNet
-from qsmbench.networks.weights import load_network
+from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import specialise
 
 
@@ -57,7 +57,7 @@ class NetworkMethod(Method):
         kind = architecture(self.architecture)
         path = resolve(self.weights)
         modified = path.stat().st_mtime_ns if path.exists() else 0
-        scaling = _scaling(path, self.architecture, modified)
+        scaling = _network(path, self.architecture, modified).scaling
         notes = []
         angle = tilt(scan.grid.b0_dir)
         rotate = not kind.knows_b0_dir and angle > self.largest_tilt
@@ -85,17 +85,16 @@ class NetworkMethod(Method):
 
 
 # Scans of a set share one network; the time stamp keeps a retrained file from being taken for the old one.
-@lru_cache(maxsize=4)
-def _scaling(path: Path, name: str, modified: int) -> Scaling:
+@lru_cache(maxsize=1)
+def _network(path: Path, name: str, modified: int) -> TrainedNetwork:
     del modified
-    return load_network(path, name).scaling
+    return load_network(path, name)
 
 
 @lru_cache(maxsize=2)
 def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> UNet:
     """Load a network as it is at one voxel size and B0 direction: its kernels are predicted once, for all scans."""
-    del modified
-    network = load_network(path, name)
+    network = _network(path, name, modified)
     module = network.module()
     with torch.no_grad():
         specialise(module, _condition(architecture(name), network.scaling, *at))

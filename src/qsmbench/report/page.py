@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsmbench.report.comparisons import ALPHA
@@ -23,6 +22,7 @@ from qsmbench.report.formats import cell_text, heading
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
 from qsmbench.report.tables import Cell, Column, Row, Table, fixed
+from qsmbench.report.template import template_environment
 from qsmbench.report.viewer import Viewer, niivue_script
 
 _HEADLINE_METRICS = 3
@@ -104,13 +104,7 @@ def render_page(
     bibliography: str = "",
 ) -> str:
     """Fill the template."""
-    environment = Environment(
-        loader=PackageLoader("qsmbench.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("qsmbench.report")
     environment.globals.update(heading=heading, tight=_tight, cell_text=cell_text)
     environment.filters.update(pretty=_pretty, tidy_json=_tidy_json, script_json=_script_json)
     headline_columns, headline_rows = _headline(display, sections)
