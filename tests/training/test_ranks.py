@@ -92,7 +92,7 @@ def by_hand(store: Path) -> list[float]:
         own = {name: buffer.clone() for name, buffer in module.named_buffers()}
         for part, buffers in ((batches.at(step)[:2], {}), (batches.at(step)[2:], own)):
             batch = batches.load(part)
-            estimate = functional_call(module, buffers, (batch.field, batch.condition))
+            estimate = functional_call(module, buffers, (batch.inputs, batch.condition))
             error = error + ((estimate - batch.chi).abs() * batch.mask).sum()
             n_voxels += batch.mask.sum()
         optimiser.zero_grad()

@@ -91,7 +91,8 @@ def _synthetic_jobs(config: Config) -> Iterator[Job]:
 def _network_jobs(config: Config) -> Iterator[Job]:
     for name, network in config.networks.items():
         spec = config.synthetic[network.train_set]
-        size = prod(spec.recipe.shape) / 1e6
+        patch = network.patch or spec.recipe.shape
+        size = prod(min(n, m) for n, m in zip(patch, spec.recipe.shape, strict=True)) / 1e6
         yield Job("train", (name,), network.steps * network.batch_size, size, network=name)
     for key, run in config.methods.items():
         if run.tuning is not None:

@@ -174,6 +174,14 @@ class Network(Section):
         "full",
         description="how kernels are predicted: any of a family (the paper's), or a scaling of one kernel's taps",
     )
+    first_map: Literal["l2"] | None = Field(
+        None,
+        description="closed-form map that the network is given beside the field, and corrects; the papers' networks "
+        "see the field alone",
+    )
+    patch: tuple[int, int, int] | None = Field(
+        None, description="voxels cut at a random place from each sample of a step; by default the whole sample"
+    )
     start: str | None = Field(
         None, description="weights that training goes on from: a file, or shipped:NAME; by default random ones"
     )
@@ -194,10 +202,16 @@ class Network(Section):
         0.01, ge=0, description="L2 on the weight-prediction layers, times the mean of their squared weights"
     )
     validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of the set held out (Meta-QSM: 9:1)")
+    validation_volumes: int = Field(
+        16, gt=0, description="whole volumes of the held-out share that a validation looks at"
+    )
     validation_steps: int = Field(50, gt=0, description="steps between validations")
     checkpoint_steps: int = Field(50, gt=0, description="steps between checkpoints")
     seed: int = Field(0, description="of the initial weights, the split and the order of samples")
     threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
+    loaders: int = Field(
+        1, ge=0, description="threads that read the next batches meanwhile; they do not change the numbers"
+    )
     devices: int = Field(
         1,
         gt=0,

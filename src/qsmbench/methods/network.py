@@ -18,6 +18,7 @@ import torch
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
+from qsmbench.methods.network_input import network_input
 from qsmbench.methods.standard_grid import StandardGrid, tilt
 from qsmbench.methods.windows import apply_in_windows
 from qsmbench.networks.architectures import Architecture, architecture
@@ -57,7 +58,8 @@ class NetworkMethod(Method):
         kind = architecture(self.architecture)
         path = resolve(self.weights)
         modified = path.stat().st_mtime_ns if path.exists() else 0
-        scaling = _network(path, self.architecture, modified).scaling
+        network = _network(path, self.architecture, modified)
+        scaling = network.scaling
         notes = []
         angle = tilt(scan.grid.b0_dir)
         rotate = not kind.knows_b0_dir and angle > self.largest_tilt
@@ -77,8 +79,10 @@ class NetworkMethod(Method):
             notes.append(f"warning: voxel size outside what the network was trained on: {'; '.join(outside)}")
         b0_dir = scan.grid.b0_dir if kind.knows_b0_dir else (0.0, 0.0, 1.0)
         module = _module(path, self.architecture, modified, (here, b0_dir), str(scan.device))
-        field = scan.local_field if place is None else place.to_standard(scan.local_field)
-        chi = apply_in_windows(module, field / scaling.field_std, window=self.window, memory=self.memory, notes=notes)
+        inputs = network_input(scan, scaling, network.options.get("first_map"))
+        if place is not None:
+            inputs = torch.stack([place.to_standard(channel) for channel in inputs])
+        chi = apply_in_windows(module, inputs, window=self.window, memory=self.memory, notes=notes)
         if place is not None:
             chi = place.to_original(chi)
         return Reconstruction(chi * scaling.chi_std, notes=tuple(notes))

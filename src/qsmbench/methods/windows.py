@@ -16,22 +16,22 @@ OVERLAP = 0.5
 
 
 def apply_in_windows(
-    module: UNet, field: torch.Tensor, *, window: int, memory: float, notes: list[str]
+    module: UNet, inputs: torch.Tensor, *, window: int, memory: float, notes: list[str]
 ) -> torch.Tensor:
-    """Return the network's map of ``field`` (x, y, z), both scaled.
+    """Return the network's map (x, y, z) of ``inputs`` (channels, x, y, z), both scaled.
 
     Args:
         module: specialised to the scan: its condition is not used any more.
-        field: scaled local field.
+        inputs: what the network sees.
         window: edge of the windows in voxels; 0 chooses.
         memory: GB for feature maps.
         notes: a line is added where windows were used.
     """
-    nothing = torch.zeros(1, 0, device=field.device)
-    volume = field[None, None]
-    if window == 0 and peak_gigabytes(module, tuple(field.shape)) > memory:
+    nothing = torch.zeros(1, 0, device=inputs.device)
+    volume, shape = inputs[None], tuple(inputs.shape[1:])
+    if window == 0 and peak_gigabytes(module, shape) > memory:
         window = WINDOW
-    if window == 0 or window >= max(field.shape):
+    if window == 0 or window >= max(shape):
         whole: torch.Tensor = module(volume, nothing)[0, 0]
         return whole
     # Imported here: it takes seconds, and few volumes need it.

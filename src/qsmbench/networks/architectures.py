@@ -50,8 +50,23 @@ class Architecture:
         """Whether the direction of B0 is an input."""
         return self.condition == "voxel size and B0 direction"
 
-    def module(self, *, channels: int, levels: int, hidden: list[int] | None = None, head: Head = "full") -> UNet:
+    def module(
+        self,
+        *,
+        channels: int,
+        levels: int,
+        hidden: list[int] | None = None,
+        head: Head = "full",
+        first_map: str | None = None,
+    ) -> UNet:
         """Return the network with fresh weights.
+
+        Args:
+            channels: feature maps of the first level.
+            levels: resolution levels.
+            hidden: widths of the weight-prediction layers.
+            head: how kernels are predicted.
+            first_map: which closed-form map it corrects (`qsmbench.methods.network_input`), if any.
 
         Raises:
             InputError: an unknown head.
@@ -64,7 +79,8 @@ class Architecture:
             )
         else:
             convolution = PlainConv3d
-        return UNet(convolution, channels, levels, self.size, self.transposed)
+        corrects = first_map is not None
+        return UNet(convolution, channels, levels, self.size, transposed=self.transposed, corrects=corrects)
 
     def conditions(self, scaling: Scaling, voxel_size: torch.Tensor, b0_dir: torch.Tensor) -> torch.Tensor:
         """Return the conditions (B, n), n = 0, 3 or 9, of voxel sizes (B, 3) in mm and B0 directions (B, 3).

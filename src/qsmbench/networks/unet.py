@@ -45,21 +45,33 @@ class _Transposed(nn.Module):
 class UNet(nn.Module):
     """Local field and condition in, susceptibility out; both volumes scaled to unit standard deviation.
 
+    With a first map of chi as a second input channel the network gives that map's correction, and returns their sum.
+
     Args:
         convolution: makes a layer.
         channels: feature maps of the first level, doubled at each further one.
         levels: resolution levels.
         size: kernel edge.
         transposed: learn the way up instead of interpolating trilinearly.
+        corrects: there is a first map to correct.
     """
 
     def __init__(
-        self, convolution: Convolution, channels: int, levels: int, size: int = 3, transposed: bool = False
+        self,
+        convolution: Convolution,
+        channels: int,
+        levels: int,
+        size: int = 3,
+        *,
+        transposed: bool = False,
+        corrects: bool = False,
     ) -> None:
         super().__init__()
+        self.corrects = corrects
+        n_in = 2 if corrects else 1
         widths = [channels * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
-            [_Block(convolution, n, m, size) for n, m in zip([1, *widths[:-1]], widths, strict=True)]
+            [_Block(convolution, n, m, size) for n, m in zip([n_in, *widths[:-1]], widths, strict=True)]
         )
         rising = list(reversed(range(levels - 1)))
         self.rise = nn.ModuleList([_Transposed(widths[i + 1], widths[i]) for i in rising] if transposed else [])
@@ -74,11 +86,16 @@ class UNet(nn.Module):
         """Volumes are padded to multiples of this many voxels."""
         return int(2 ** (len(self.down) - 1))
 
-    def forward(self, field: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Map ``field`` (B, 1, X, Y, Z) under ``condition`` (B, n) to chi of the same shape."""
-        shape = field.shape[2:]
+    def forward(self, inputs: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """Map the field, and the first map where there is one, (B, 1 or 2, X, Y, Z) to chi (B, 1, X, Y, Z).
+
+        Args:
+            inputs: channels as made by `qsmbench.methods.network_input`.
+            condition: (B, n), what kernels are predicted from.
+        """
+        shape = inputs.shape[2:]
         extra = [-n % self.multiple for n in shape]
-        x = functional.pad(field, (0, extra[2], 0, extra[1], 0, extra[0]))
+        x = functional.pad(inputs, (0, extra[2], 0, extra[1], 0, extra[0]))
         skips: list[torch.Tensor] = []
         for level, block in enumerate(self.down):
             if level:
@@ -93,5 +110,5 @@ class UNet(nn.Module):
             else:
                 x = functional.interpolate(x, size=skip.shape[2:], mode="trilinear", align_corners=False)
             x = block(torch.cat([skip, x], dim=1), condition)
-        y: torch.Tensor = self.last(x, condition)
-        return y[..., : shape[0], : shape[1], : shape[2]]
+        y: torch.Tensor = self.last(x, condition)[..., : shape[0], : shape[1], : shape[2]]
+        return y + inputs[:, 1:] if self.corrects else y

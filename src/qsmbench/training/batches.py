@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
+from qsmbench.core.grid import Grid, Shape
+from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.data.store import StoredSet
+from qsmbench.methods.network_input import network_input
 from qsmbench.networks.architectures import Architecture
 from qsmbench.networks.scaling import Scaling
 
@@ -21,14 +25,14 @@ class Batch:
     """Samples side by side.
 
     Attributes:
-        field: (B, 1, X, Y, Z), in units of the training fields' standard deviation, zero outside the mask.
+        inputs: (B, 1 or 2, X, Y, Z), what the network sees (`qsmbench.methods.network_input`).
         chi: (B, 1, X, Y, Z), in units of chi's.
         mask: (B, 1, X, Y, Z), bool.
         condition: (B, n), what the network is told beside the field.
         grids: geometry of each sample.
     """
 
-    field: torch.Tensor
+    inputs: torch.Tensor
     chi: torch.Tensor
     mask: torch.Tensor
     condition: torch.Tensor
@@ -36,8 +40,15 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Return the batch on a device."""
-        field, chi, mask, condition = (t.to(device) for t in (self.field, self.chi, self.mask, self.condition))
-        return Batch(field, chi, mask, condition, self.grids)
+        inputs, chi, mask, condition = (t.to(device) for t in (self.inputs, self.chi, self.mask, self.condition))
+        return Batch(inputs, chi, mask, condition, self.grids)
+
+
+class Pick(NamedTuple):
+    """A sample, whole or (``draw`` given, which seeds the place) a patch of it."""
+
+    sample: int
+    draw: int | None = None
 
 
 def split(n_samples: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -65,32 +76,83 @@ class Batches:
         seed: int,
         scaling: Scaling,
         architecture: Architecture,
+        patch: Shape | None = None,
+        first_map: str | None = None,
+        cache: float = 4e9,
     ) -> None:
+        """Read from a set.
+
+        Args:
+            stored: the set.
+            indices: its training samples.
+            batch_size: samples a step.
+            seed: of order and patches.
+            scaling: of the network.
+            architecture: of the network.
+            patch: voxels cut from each sample of a step; by default the whole sample.
+            first_map: closed-form map that the network corrects.
+            cache: bytes of memory for first maps, which are then made once.
+        """
         self.stored, self.indices, self.seed, self.scaling = stored, indices, seed, scaling
         self.batch_size, self.architecture = batch_size, architecture
+        self.patch, self.first_map = patch, first_map
+        self._room, self._kept = cache, dict[int, torch.Tensor]()
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def _permutation(self, epoch: int) -> list[int]:
         order: list[int] = generator_for(self.seed, "epoch", epoch).permutation(self.indices).tolist()
         return order
 
-    def at(self, step: int) -> list[int]:
-        """Indices of the samples of a step (counted from 0)."""
+    def at(self, step: int) -> list[Pick]:
+        """What goes into a step (counted from 0)."""
         n = len(self.indices)
         places = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [self._order(place // n)[place % n] for place in places]
+        return [Pick(self._order(place // n)[place % n], place) for place in places]
 
-    def load(self, indices: list[int]) -> Batch:
+    def load(self, picks: list[Pick]) -> Batch:
         """Read samples."""
-        fields, chis, masks, voxel_sizes = zip(*(self.stored.pair(i) for i in indices), strict=True)
-        grids = tuple(self.stored.grid(i) for i in indices)
-        mask = torch.from_numpy(np.stack(masks))[:, None]
-        # Methods are given a field that is zero outside the mask, so the network learns from such fields.
-        field = torch.where(mask, torch.from_numpy(np.stack(fields))[:, None] / self.scaling.field_std, 0.0)
-        chi = torch.from_numpy(np.stack(chis))[:, None] / self.scaling.chi_std
-        b0_dirs = torch.tensor([grid.b0_dir for grid in grids])
-        condition = self.architecture.conditions(self.scaling, torch.from_numpy(np.stack(voxel_sizes)), b0_dirs)
-        return Batch(field, chi, mask, condition, grids)
+        parts = [self._load(pick) for pick in picks]
+        inputs, chi, mask = (torch.stack(tensors) for tensors in list(zip(*parts, strict=True))[:3])
+        grids = tuple(part[3] for part in parts)
+        voxel_sizes, b0_dirs = (torch.tensor([getattr(g, name) for g in grids]) for name in ("voxel_size", "b0_dir"))
+        return Batch(inputs, chi, mask, self.architecture.conditions(self.scaling, voxel_sizes, b0_dirs), grids)
+
+    def _load(self, pick: Pick) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Grid]:
+        field, chi, inside, _ = self.stored.pair(pick.sample)
+        grid, mask = self.stored.grid(pick.sample), torch.from_numpy(inside)
+        scan = Scan(local_field=torch.from_numpy(field), mask=mask, grid=grid)
+        inputs = self._inputs(pick.sample, scan)
+        truth = torch.from_numpy(chi)[None] / self.scaling.chi_std
+        if self.patch is None or pick.draw is None:
+            return inputs, truth, mask[None], grid
+        box = self._place(inside, pick.draw)
+        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+        part = Grid(shape, grid.voxel_size, grid.b0_dir)
+        return inputs[(slice(None), *box)], truth[(slice(None), *box)], mask[None][(slice(None), *box)], part
+
+    def _inputs(self, index: int, scan: Scan) -> torch.Tensor:
+        if self.first_map is None:
+            return network_input(scan, self.scaling, None)
+        if index in self._kept:
+            field = network_input(scan, self.scaling, None)
+            return torch.cat([field, self._kept[index].to(field.dtype)])
+        inputs = network_input(scan, self.scaling, self.first_map)
+        # Half precision whether kept or not, so that the room for them does not change the numbers.
+        first = inputs[1:].half()
+        if self._room >= (size := first.nelement() * first.element_size()):
+            self._kept[index], self._room = first, self._room - size
+        return torch.cat([inputs[:1], first.to(inputs.dtype)])
+
+    def _place(self, mask: NDArray[np.bool_], draw: int) -> tuple[slice, slice, slice]:
+        """Put a patch around a random voxel of the brain, inside the sample."""
+        assert self.patch is not None
+        voxels = np.flatnonzero(mask)
+        generator = generator_for(self.seed, "patch", draw)
+        centre = np.unravel_index(voxels[generator.integers(len(voxels))], mask.shape)
+        sizes = [min(n, m) for n, m in zip(self.patch, mask.shape, strict=True)]
+        low = [int(np.clip(c - n // 2, 0, m - n)) for c, n, m in zip(centre, sizes, mask.shape, strict=True)]
+        x, y, z = (slice(a, a + n) for a, n in zip(low, sizes, strict=True))
+        return x, y, z
 
 
 def measure_scaling(stored: StoredSet, indices: list[int], n_measured: int = 64) -> Scaling:

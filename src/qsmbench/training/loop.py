@@ -25,11 +25,13 @@ from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
 from qsmbench.metrics.hfen import hfen
 from qsmbench.networks.architectures import architecture
+from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
 from qsmbench.networks.unet import UNet
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import kernel_penalty
-from qsmbench.training.batches import Batches, measure_scaling, split
+from qsmbench.training.ahead import ahead
+from qsmbench.training.batches import Batch, Batches, Pick, measure_scaling, split
 from qsmbench.training.losses import loss_of
 from qsmbench.training.ranks import Ranks, join, leave
 from qsmbench.training.stop import StoppedError, stop_on_term
@@ -87,13 +89,26 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     options: dict[str, Any] = {"channels": spec.channels, "levels": spec.levels}
     if kind.predicted:
         options |= {"hidden": list(spec.hidden), "head": spec.head}
+    if spec.first_map is not None:
+        options["first_map"] = spec.first_map
     start = None if spec.start is None else _starting_point(spec, options)
     # A network that goes on learning keeps the units it has learned in.
     scaling = measure_scaling(stored, training) if start is None else start.scaling
-    batches = Batches(stored, training, batch_size=spec.batch_size, seed=spec.seed, scaling=scaling, architecture=kind)
+    validation = validation[: spec.validation_volumes]
+    batches = Batches(
+        stored,
+        training,
+        batch_size=spec.batch_size,
+        seed=spec.seed,
+        scaling=scaling,
+        architecture=kind,
+        patch=spec.patch,
+        first_map=spec.first_map,
+    )
     checkpoint = weights.with_name(weights.name + ".checkpoint")
     start_hash = "" if spec.start is None else sha256_of(resolve(spec.start))
-    identity = f"{spec.model_dump_json()} {scaling} {len(stored)} {start_hash}"
+    settings = spec.model_dump_json(exclude={"loaders"})
+    identity = f"{settings} {scaling} {len(stored)} {start_hash}"
     weights.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
@@ -105,9 +120,14 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
 
     # None: shown on a terminal alone.
     quiet = None if ranks.first else True
-    with stop_on_term() as stop, tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar:
-        while run.step < spec.steps:
-            stopped = _advance(run, spec, batches, ranks, stop.asked)
+    steps = range(run.step, spec.steps)
+    with (
+        stop_on_term() as stop,
+        tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar,
+        ahead(lambda step: batches.load(ranks.share(batches.at(step))), steps, spec.loaders) as loaded,
+    ):
+        for batch in loaded:
+            stopped = _advance(run, spec, batch.to(ranks.device), batches.scaling, ranks, stop=stop.asked)
             bar.update()
             if run.step % spec.validation_steps == 0 or run.step == spec.steps:
                 line = _note(run, *_validate(run.module, batches, validation, ranks))
@@ -138,18 +158,17 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     checkpoint.unlink(missing_ok=True)
 
 
-def _advance(run: _Run, spec: Network, batches: Batches, ranks: Ranks, stop: bool) -> bool:
+def _advance(run: _Run, spec: Network, batch: Batch, scaling: Scaling, ranks: Ranks, *, stop: bool) -> bool:
     """Take one step; return whether any rank was asked to stop, so that all stop at the same one."""
     rate = spec.learning_rate * spec.decay ** (run.step // spec.decay_steps)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    batch = batches.load(ranks.share(batches.at(run.step))).to(ranks.device)
     run.module.train()
     kind = torch.device(ranks.device).type
     # Float16 would need loss scaling; bfloat16 has the range of single precision.
     with torch.autocast(kind, torch.bfloat16, enabled=spec.precision == "bfloat16"):
-        estimate = run.parallel(batch.field, batch.condition)
-    loss = loss_of(spec.loss or architecture(spec.architecture).loss, estimate.float(), batch, batches.scaling)
+        estimate = run.parallel(batch.inputs, batch.condition)
+    loss = loss_of(spec.loss or architecture(spec.architecture).loss, estimate.float(), batch, scaling)
     value, stopped = None, stop
     if ranks.size > 1:
         n_voxels = batch.mask.sum()
@@ -190,8 +209,8 @@ def _validate(module: UNet, batches: Batches, indices: list[int], ranks: Ranks) 
     module.eval()
     error = norm = hfen_sum = 0.0
     for index in ranks.share(indices):
-        batch = batches.load([index]).to(ranks.device)
-        estimate = module(batch.field, batch.condition)
+        batch = batches.load([Pick(index)]).to(ranks.device)
+        estimate = module(batch.inputs, batch.condition)
         error += float(((estimate - batch.chi)[batch.mask] ** 2).sum())
         norm += float((batch.chi[batch.mask] ** 2).sum())
         found, true, mask = ((t[0, 0] * batch.mask[0, 0]).cpu().numpy() for t in (estimate, batch.chi, batch.mask))
