@@ -9,6 +9,7 @@ from qsmbench.benchmark.disk import check_disk, disk_plan
 from qsmbench.benchmark.site import read_site
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
+from qsmbench.networks.shipped import resolve
 from qsmbench.data.layout import (
     INSPECTION_FILES,
     METADATA_FILES,
@@ -98,6 +99,11 @@ def shard_spec(wildcards):
     return spec.model_copy(update={"n_samples": n_samples}).model_dump_json()
 
 
+def any_of(names):
+    """A wildcard's pattern: one of these names, or nothing at all where there are none."""
+    return "|".join(names) or "(?!)"
+
+
 # Every path is written once, here or in the rule that makes it.
 STORE = f"{RESULTS}/synthetic/{{set}}.zarr"
 METADATA = [f"{STORE}/{name}" for name in METADATA_FILES]
@@ -105,6 +111,8 @@ SHARD = [f"{STORE}/{name}" for name in shard_files("{shard}")]
 HASHES = f"{RESULTS}/synthetic/{{set}}.hashes/{{shard}}.json"
 INSPECTION = [f"{RESULTS}/inspect/{{set}}/{name}" for name in INSPECTION_FILES]
 WEIGHTS = f"{RESULTS}/networks/{{network}}.pt"
+TRAINED_WEIGHTS = f"{RESULTS}/networks/{{network,{any_of(CONFIG.trained_networks)}}}.pt"
+GIVEN_WEIGHTS = f"{RESULTS}/networks/{{network,{any_of(CONFIG.given_networks)}}}.pt"
 RECORD = f"{RESULTS}/networks/{{network}}.csv"
 TUNED = f"{RESULTS}/tuning/{{run}}.json"
 MAPS = f"{RESULTS}/reconstructions/{{set}}/{{run}}.zarr"
@@ -147,6 +155,10 @@ def rank_launcher(wildcards):
 
 def training_set(wildcards):
     return CONFIG.networks[wildcards.network].train_set
+
+
+def given_weights(wildcards):
+    return str(resolve(CONFIG.given_networks[wildcards.network].weights))
 
 
 def run_weights(wildcards):

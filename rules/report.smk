@@ -3,7 +3,7 @@ rule report:
     input:
         scores=rules.collect_scores.output,
         maps=expand(MAPS, set=TEST_SETS, run=CONFIG.methods),
-        records=expand(RECORD, network=CONFIG.networks),
+        records=expand(RECORD, network=CONFIG.trained_networks),
         chimaps=expand(CHIMAPS, scans=CONFIG.acquisitions, run=CONFIG.methods),
         fields=expand(rules.evaluate_fields.output, scans=SIMULATED),
         inspections=expand(INSPECTION, set=CONFIG.synthetic),

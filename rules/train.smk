@@ -1,11 +1,11 @@
-# Step 3: networks, each trained on its set.
+# Step 3: networks, each trained on its set, or given.
 
 
 rule train:
     input:
         lambda wildcards: set_files(training_set(wildcards)),
     output:
-        weights=WEIGHTS,
+        weights=TRAINED_WEIGHTS,
         record=RECORD,
     log:
         RESULTS / "logs/train/{network}.log",
@@ -27,3 +27,20 @@ rule train:
     shell:
         "exec {params.launcher} qsmbench train --store {params.store:q} --spec {params.spec:q}"
         " --weights {output.weights:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+# Beside what was made with them, so that a run's folder holds all that an audit needs.
+rule give_weights:
+    input:
+        given_weights,
+    output:
+        GIVEN_WEIGHTS,
+    log:
+        RESULTS / "logs/give_weights/{network}.log",
+    localrule: True
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        **asks("give_weights"),
+    shell:
+        "(cp {input:q} {output:q}.partial && mv {output:q}.partial {output:q}) > {log:q} 2>&1"

@@ -29,7 +29,7 @@ ALLOWED = {
     "config": {"core", "simulation", "preparation"},
     "networks": {"core", "data"},
     "methods": {"core", "physics", "networks"},
-    "training": {"core", "physics", "data", "metrics", "networks", "config"},
+    "training": {"core", "physics", "data", "methods", "metrics", "networks", "config"},
     "report": {"core", "data", "metrics"},
 }
 ALLOWED["benchmark"] = set(ALLOWED)

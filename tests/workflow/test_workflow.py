@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
@@ -219,3 +220,34 @@ def test_the_papers_thirty_thousand_are_one_command(tmp_path):
     assert not any(line.startswith("rule train:") for line in lines)
     shards = re.findall(r"rule make_shard:.*?mem_mb=(\d+)", plan.stdout + plan.stderr, re.DOTALL)
     assert len(shards) == 150 and all(2000 < int(mb) < 5000 for mb in shards)
+
+
+def test_a_run_that_is_given_weights_trains_nothing_and_makes_the_same_maps(finished, tmp_path):
+    config = tiny(tmp_path)
+    del config["acquisitions"]
+    weights = finished / "results/networks/net.pt"
+    config["networks"] = {"net": {"weights": str(weights)}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    assert planned(tmp_path).keys() >= {"give_weights", "reconstruct"}
+    assert "train" not in planned(tmp_path)
+    run(tmp_path, "--cores", "2", "results/reconstructions/test/meta.json")
+    assert (tmp_path / "results/networks/net.pt").read_bytes() == weights.read_bytes()
+    maps = [
+        xr.open_zarr(f / "results/reconstructions/test/meta.zarr", consolidated=False)["chi"].values
+        for f in (finished, tmp_path)
+    ]
+    assert np.array_equal(*maps)
+
+
+def test_weights_that_are_not_there_end_the_run_before_it_starts(tmp_path):
+    config = tiny(tmp_path)
+    config["networks"]["net"]["start"] = "shipped:nothing"
+    config["networks"]["other"] = {"weights": "nowhere.pt"}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--cores", "1")
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith("qsmbench: ")]
+    assert [re.sub("; .*", "", line) for line in lines if "networks." in line] == [
+        "qsmbench: config: networks.net.start: no weights are shipped as 'nothing'",
+        "qsmbench: config: networks.other.weights: weights file nowhere.pt does not exist",
+    ]

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from qsmbench.benchmark.jobs import Job, jobs
 from qsmbench.benchmark.site import Site
-from qsmbench.config.model import Config, Network
+from qsmbench.config.model import Config, GivenNetwork, Network
 
 RATES = Path(__file__).with_name("rates.yaml")
 # Beyond the measured memory and time, on machines that are not the one measured.
@@ -115,19 +115,30 @@ class Request:
     gpus: int
 
 
-def forward_flops(network: Network) -> float:
-    """Floating-point operations of one pass through the U-Net, by voxel: 27 products and sums a convolution's weight.
+def forward_flops(channels: int, levels: int) -> float:
+    """Floating-point operations of one pass through a U-Net, by voxel: 27 products and sums a convolution's weight.
 
     Two convolutions a level on the way down and two on the way up, channels doubled and voxels an eighth at each level.
     """
-    widths = [network.channels * 2**level for level in range(network.levels)]
+    widths = [channels * 2**level for level in range(levels)]
     total = 0.0
     for level, width in enumerate(widths):
         weights = (widths[level - 1] if level else 1) * width + width**2
-        if level < network.levels - 1:
+        if level < levels - 1:
             weights += (width + widths[level + 1]) * width + width**2
         total += weights / 8**level
     return 2 * 27 * total
+
+
+def _size(network: Network | GivenNetwork) -> tuple[int, int]:
+    """Channels and levels."""
+    if isinstance(network, Network):
+        return network.channels, network.levels
+    # Imported here: torch takes seconds, and few configurations are given networks.
+    from qsmbench.networks.weights import load_network
+
+    options = load_network(network.weights).options
+    return int(options["channels"]), int(options["levels"])
 
 
 def wants_gpu(job: Job, site: Site) -> bool:
@@ -146,11 +157,13 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
     if job.network is not None:
         network = config.networks[job.network]
         training = job.rule == "train"
+        channels, levels = _size(network)
         # A backward pass costs twice a forward one.
-        tflop = forward_flops(network) * voxels / 1e6 * (3 if training else 1)
-        ranks = network.devices if training else 1
-        held = rates.networks.training_mb * network.batch_size if training else rates.networks.inference_mb
-        activations = held * job.mvoxels * network.channels / ranks
+        tflop = forward_flops(channels, levels) * voxels / 1e6 * (3 if training else 1)
+        ranks, held = 1, rates.networks.inference_mb
+        if training and isinstance(network, Network):
+            ranks, held = network.devices, rates.networks.training_mb * network.batch_size
+        activations = held * job.mvoxels * channels / ranks
         if wants_gpu(job, site):
             gpus, gpu_memory = ranks, activations
             gpu_seconds = gpus * seconds + tflop / site.gpu_tflops
@@ -178,7 +191,7 @@ def request(job: Job, config: Config, site: Site, attempt: int = 1) -> Request:
     margin = TRAINING_MARGIN if job.rule == "train" else TIME_MARGIN
     hours = expected.hours
     if job.rule == "train" and not expected.gpus:
-        network = config.networks[job.network or ""]
+        network = config.trained_networks[job.network or ""]
         hours /= network.threads * network.devices
     minutes = max(10, 10 * ceil(margin * hours * 60 / 10))
     return Request(min(attempt * memory, site.max_memory_mb), min(attempt * minutes, site.max_minutes), expected.gpus)
@@ -229,7 +242,7 @@ class Requests:
         """What training on several devices says besides: ranks under srun, on as many nodes as they need."""
 
         def ranks(wildcards: Sequence[str]) -> int:
-            return self.config.networks[self.job(rule, wildcards).network or ""].devices
+            return self.config.trained_networks[self.job(rule, wildcards).network or ""].devices
 
         def several(value: Callable[[Sequence[str]], int | str]) -> Callable[..., int | str | None]:
             return lambda wildcards: value(wildcards) if ranks(wildcards) > 1 else None
@@ -246,4 +259,4 @@ class Requests:
         }
 
     def _threads(self, rule: str, wildcards: Sequence[str]) -> int:
-        return self.config.networks[self.job(rule, wildcards).network or ""].threads
+        return self.config.trained_networks[self.job(rule, wildcards).network or ""].threads

@@ -13,8 +13,8 @@ from qsmbench.config.model import AcquiredSet, Config, MethodRun, SimulatedSet
 from qsmbench.core.grid import Shape
 from qsmbench.simulation.acquisition.protocol import PROTOCOLS
 
-# These write a few lines of JSON: Snakemake runs them where it runs itself, not as jobs of a cluster.
-LOCAL_RULES = ("create_set", "describe_acquisitions", "choose")
+# These write a few lines or copy a small file: Snakemake runs them where it runs itself, not as jobs of a cluster.
+LOCAL_RULES = ("create_set", "describe_acquisitions", "choose", "give_weights")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def _synthetic_jobs(config: Config) -> Iterator[Job]:
 
 
 def _network_jobs(config: Config) -> Iterator[Job]:
-    for name, network in config.networks.items():
+    for name in config.given_networks:
+        yield Job("give_weights", (name,))
+    for name, network in config.trained_networks.items():
         spec = config.synthetic[network.train_set]
         patch = network.patch or spec.recipe.shape
         size = prod(min(n, m) for n, m in zip(patch, spec.recipe.shape, strict=True)) / 1e6

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.benchmark.evaluation import config_hash
-from qsmbench.config.model import Config
+from qsmbench.config.model import Config, Network
 from qsmbench.core.errors import InputError
 from qsmbench.methods.registry import build, find, nearest
 from qsmbench.metrics.case_registry import ALL_METRICS, CaseMetric, definition
 from qsmbench.metrics.registry import METRICS
+from qsmbench.networks.weights import load_network
 from qsmbench.provenance.version import code_version
 
 
@@ -36,6 +37,13 @@ def check_against_registries(config: Config, name: str) -> None:
                     build(entry.name, run.options | point, weights)
         except InputError as error:
             complaints.append(f"{name}: methods.{key}: {error}")
+    for key, network in config.networks.items():
+        weights_key = "start" if isinstance(network, Network) else "weights"
+        if (file := getattr(network, weights_key)) is not None:
+            try:
+                load_network(file)
+            except InputError as error:
+                complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
     for metric in config.evaluation.metrics:
         if metric not in ALL_METRICS:
             known = ", ".join(ALL_METRICS)
@@ -123,6 +131,14 @@ def trained_range(config: Config) -> dict[str, dict[str, list[float]]]:
     ranges = {}
     for key, run in config.methods.items():
         if run.network is not None:
-            voxel_size = config.synthetic[config.networks[run.network].train_set].recipe.voxel_size
-            ranges[key] = {"min": list(voxel_size.min), "max": list(voxel_size.max)}
+            network = config.networks[run.network]
+            weights = network.start if isinstance(network, Network) else network.weights
+            if weights is None:
+                assert isinstance(network, Network)
+                trained_on = config.synthetic[network.train_set].recipe.voxel_size
+                low, high = trained_on.min, trained_on.max
+            else:
+                # A network that goes on learning keeps the range that it is told voxel sizes in.
+                low, high = load_network(weights).scaling.trained_range
+            ranges[key] = {"min": [round(v, 4) for v in low], "max": [round(v, 4) for v in high]}
     return ranges

@@ -9,7 +9,7 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.simulation.acquisition.protocol import CaseName
@@ -226,6 +226,22 @@ class Network(Section):
         return self
 
 
+class GivenNetwork(Section):
+    """A network that was trained elsewhere, used as it is."""
+
+    weights: str = Field(description="in place of all the above: weights to use as they are; a file, or shipped:NAME")
+
+
+def _trained_or_given(value: Any) -> str:
+    given = isinstance(value, GivenNetwork) or (isinstance(value, dict) and "weights" in value)
+    return "given" if given else "trained"
+
+
+AnyNetwork = Annotated[
+    Annotated[Network, Tag("trained")] | Annotated[GivenNetwork, Tag("given")], Discriminator(_trained_or_given)
+]
+
+
 class Tuning(Section):
     """A sweep over a method's parameters, on a set that is not evaluated."""
 
@@ -292,14 +308,26 @@ class Config(Section):
     acquisitions: dict[Name, AcquiredSet] = Field(
         default_factory=dict, description="scans by set, simulated or one's own: prepared, then reconstructed"
     )
-    networks: dict[Name, Network] = Field(default_factory=dict, description="networks to train, by name")
+    networks: dict[Name, AnyNetwork] = Field(
+        default_factory=dict, description="networks to train, or trained ones, by name"
+    )
     methods: dict[Name, MethodRun] = Field(min_length=1, description="methods to run, by the name of their table row")
     evaluation: Evaluation = Field(Evaluation(), description="what is scored")
     report: Report = Field(Report(), description="the report")
 
+    @property
+    def trained_networks(self) -> dict[str, Network]:
+        """The networks that the run trains."""
+        return {name: network for name, network in self.networks.items() if isinstance(network, Network)}
+
+    @property
+    def given_networks(self) -> dict[str, GivenNetwork]:
+        """The networks that it is given."""
+        return {name: network for name, network in self.networks.items() if isinstance(network, GivenNetwork)}
+
     @model_validator(mode="after")
     def _references_exist(self) -> Config:
-        for name, network in self.networks.items():
+        for name, network in self.trained_networks.items():
             trained_on = self.synthetic.get(network.train_set)
             if trained_on is None or trained_on.role != "train":
                 raise ValueError(

@@ -14,6 +14,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.shipped import resolve
 from qsmbench.networks.unet import UNet
 from qsmbench.networks.wpconv import wpconv_layers
 
@@ -82,16 +83,17 @@ class TrainedNetwork:
             temporary.write_bytes(buffer.getvalue())
 
 
-def load_network(path: Path, expected: str | None = None) -> TrainedNetwork:
+def load_network(weights: str | Path, expected: str | None = None) -> TrainedNetwork:
     """Read a weights file.
 
     Args:
-        path: the file.
+        weights: the file, or shipped:NAME.
         expected: architecture that it must be of.
 
     Raises:
         InputError: missing, damaged, not a qsmbench network, or one of another architecture.
     """
+    path = resolve(weights)
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist; train it or name another with --weights")
     try:

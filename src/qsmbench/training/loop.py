@@ -197,7 +197,7 @@ def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
         InputError: it is of another architecture or size.
     """
     assert spec.start is not None
-    start = load_network(resolve(spec.start), spec.architecture)
+    start = load_network(spec.start, spec.architecture)
     if start.options != options:
         raise InputError(f"start: {spec.start} was made with {start.options}, the configuration asks for {options}")
     return start
