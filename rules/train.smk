@@ -22,11 +22,13 @@ rule train:
         spec=network_spec,
         store=lambda wildcards: STORE.format(set=training_set(wildcards)),
         launcher=rank_launcher,
+        # Times of day are in them: beside the logs, not among the results.
+        curves=str(RESULTS / "logs/tensorboard/{network}"),
     # The number of threads is the configuration's, not what --cores leaves: it is part of what determines the numbers.
     # exec: SIGTERM, which SLURM sends at the time limit, reaches what saves a checkpoint, and no shell ends before it.
     shell:
         "exec {params.launcher} qsmbench train --store {params.store:q} --spec {params.spec:q}"
-        " --weights {output.weights:q} --record {output.record:q} > {log:q} 2>&1"
+        " --weights {output.weights:q} --record {output.record:q} --curves {params.curves:q} > {log:q} 2>&1"
 
 
 # Beside what was made with them, so that a run's folder holds all that an audit needs.
@@ -44,3 +46,9 @@ rule give_weights:
         **asks("give_weights"),
     shell:
         "(cp {input:q} {output:q}.partial && mv {output:q}.partial {output:q}) > {log:q} 2>&1"
+
+
+# `snakemake networks` trains the networks alone.
+rule networks:
+    input:
+        expand(WEIGHTS, network=CONFIG.networks),

@@ -9,8 +9,8 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.physics.conjugate_gradients import conjugate_gradients
 from qsmbench.preparation.background.box import Box
-from qsmbench.preparation.background.cg import conjugate_gradients
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
 from qsmbench.preparation.settings import Pdf, Resharp, Vsharp
@@ -135,11 +135,11 @@ def test_conjugate_gradients_solve_a_small_system():
         return (a @ v.flatten()).reshape(2, 3, 4)
 
     inverse = torch.linalg.inv(a)
-    solution = conjugate_gradients(operator, b.clone(), tolerance=1e-6, max_iterations=100)
+    solution = conjugate_gradients(operator, b, tolerance=1e-6, max_iterations=100)
     np.testing.assert_allclose(solution.x, x, atol=1e-4)
     assert solution.residual <= 1e-6
     perfect = conjugate_gradients(
-        operator, b.clone(), lambda v: (inverse @ v.flatten()).reshape(2, 3, 4), tolerance=1e-4, max_iterations=100
+        operator, b, lambda v: (inverse @ v.flatten()).reshape(2, 3, 4), tolerance=1e-4, max_iterations=100
     )
     assert perfect.n_iterations == 1
     assert conjugate_gradients(operator, torch.zeros(2, 3, 4), tolerance=1e-6, max_iterations=3).n_iterations == 0

@@ -64,8 +64,11 @@ def rows(path):
 
 def test_it_learns_and_its_weights_come_back(store, tmp_path):
     weights, record = tmp_path / "net.pt", tmp_path / "net.csv"
-    train(store, SPEC, weights, record)
+    train(store, SPEC, weights, record, curves=tmp_path / "curves")
     course = rows(record)
+    (events,) = (tmp_path / "curves").iterdir()
+    assert events.name.startswith("events.out.tfevents")
+    assert events.read_bytes().count(b"validation_rmse") == len(course)
     assert [int(row["step"]) for row in course] == [20, 40, 60]
     assert float(course[-1]["loss"]) < 0.85 * float(course[0]["loss"])
     # A zero map scores 100 %.

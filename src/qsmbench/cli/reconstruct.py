@@ -15,7 +15,7 @@ from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
 from qsmbench.data.nifti import read_mask, read_volume, write_volume
 from qsmbench.methods.contract import ReconstructionError
-from qsmbench.methods.registry import build
+from qsmbench.methods.registry import build, find
 from qsmbench.provenance.version import code_version
 
 
@@ -37,13 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--b0", type=float, help="main field, T")
     parser.add_argument("--echo-times", type=float, nargs="+", default=[], help="s")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="parameter of the method")
-    parser.add_argument("--weights", type=Path, help="weights of a trained network")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        help="weights of a network: a file or shipped:NAME (default: those of its name that come with qsmbench)",
+    )
     add_compute_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
-    method = build(arguments.method, parse_options(arguments.option), arguments.weights)
+    weights = arguments.weights or find(arguments.method).shipped_weights
+    method = build(arguments.method, parse_options(arguments.option), weights)
     device = set_up_compute(arguments)
     # The scan judges non-finite voxels: outside the mask they do no harm.
     volume = read_volume(arguments.local_field, finite=False)

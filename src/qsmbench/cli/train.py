@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="the network's section of the configuration, JSON")
     parser.add_argument("--weights", type=Path, required=True, help="weights to write; a checkpoint lies beside them")
     parser.add_argument("--record", type=Path, required=True, help="CSV of the training's course to write")
+    parser.add_argument("--curves", type=Path, help="folder for the course as TensorBoard's event files")
     add_compute_arguments(parser)
 
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.threads = spec.threads
     device = set_up_compute(arguments)
     try:
-        train(arguments.store, spec, arguments.weights, arguments.record, device)
+        train(arguments.store, spec, arguments.weights, arguments.record, device=device, curves=arguments.curves)
     except DivergenceError as error:
         raise InputError(str(error)) from error
     except StoppedError as error:

@@ -37,7 +37,7 @@ from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights, smooth_components
-from qsmbench.methods.pcg import dot, pcg
+from qsmbench.physics.conjugate_gradients import conjugate_gradients, dot
 from qsmbench.physics.differences import gradient, reweighted, weighted_laplacian
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.gradient import gradient_power
@@ -163,18 +163,18 @@ class _Problem:
                 if options.data_term == "nonlinear":
                     misfit.sin_()
                 slope = self._regularizer(x, lagged).add_(self.convolve(misfit.mul_(squared)), alpha=twice)
-                dx, n_cg, cg_residual = pcg(
+                found = conjugate_gradients(
                     normal,
                     slope.neg_(),
                     self._preconditioner(lagged, squared),
-                    options.cg_tolerance,
-                    options.cg_max_iterations,
+                    tolerance=options.cg_tolerance,
+                    max_iterations=options.cg_max_iterations,
                 )
                 before = dot(x, x) ** 0.5
-                x += dx
-                update = dot(dx, dx) ** 0.5 / before if before > 0 else 1.0
+                x += found.x
+                update = dot(found.x, found.x) ** 0.5 / before if before > 0 else 1.0
                 fx = self.convolve(x)
-                steps.append(Step(n_cg, cg_residual, update, self._l1(x), self._data(fx, squared)))
+                steps.append(Step(found.n_iterations, found.residual, update, self._l1(x), self._data(fx, squared)))
                 logger.debug("MEDI step %d: %s", len(steps), steps[-1])
                 if iteration.step(update, converged=dot(x, x) == 0):
                     break

@@ -21,6 +21,7 @@ from qsmbench.methods.network import DeepQSM, MesaQSM, MetaQSM, MetaQSMB0, QSMne
 from qsmbench.methods.rts import RTS
 from qsmbench.methods.tkd import TKD
 from qsmbench.methods.tv import TV
+from qsmbench.networks.shipped import PREFIX, shipped
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Entry:
     def needs_weights(self) -> bool:
         """Whether the method is a trained network, applied with ``--weights``."""
         return any(f.name == "weights" for f in fields(self.method))
+
+    @property
+    def shipped_weights(self) -> Path | None:
+        """What it is applied with where no weights are given: weights of its name, if any come with qsmbench."""
+        return Path(f"{PREFIX}{self.name}") if self.needs_weights and self.name in shipped() else None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,7 +105,9 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
             raise InputError(f"method {name} has no option '{key}'{nearest(key, entry.options)}; known: {known}")
     if entry.needs_weights:
         if weights is None:
-            raise InputError(f"method {name} is a trained network: give its weights with --weights FILE")
+            similar = [PREFIX + word for word in shipped() if word.startswith(name.split("-", maxsplit=1)[0])]
+            more = f", or one of {', '.join(similar)}" if similar else ""
+            raise InputError(f"method {name} is a trained network: give its weights with --weights FILE{more}")
         values["weights"] = weights
     elif weights is not None:
         raise InputError(f"method {name} is not a network: it takes no --weights")

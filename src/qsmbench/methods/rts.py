@@ -22,7 +22,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
 from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.pcg import dot
+from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update

@@ -23,7 +23,7 @@ from qsmbench.methods.course import Course, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights
-from qsmbench.methods.pcg import dot
+from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update

@@ -8,12 +8,12 @@ from pathlib import Path
 from qsmbench.core.errors import InputError
 
 PREFIX = "shipped:"
-_FOLDER = Path(str(files("qsmbench.networks"))) / "weights_files"
+FOLDER = Path(str(files("qsmbench.networks"))) / "weights_files"
 
 
 def shipped() -> list[str]:
     """Names of the shipped weights."""
-    return sorted(path.stem for path in _FOLDER.glob("*.pt"))
+    return sorted(path.stem for path in FOLDER.glob("*.pt"))
 
 
 def resolve(weights: str | Path) -> Path:
@@ -28,4 +28,4 @@ def resolve(weights: str | Path) -> Path:
     name = text.removeprefix(PREFIX)
     if name not in shipped():
         raise InputError(f"no weights are shipped as '{name}'; shipped: {', '.join(shipped()) or 'none'}")
-    return _FOLDER / f"{name}.pt"
+    return FOLDER / f"{name}.pt"

@@ -9,11 +9,13 @@ import csv
 import io
 import math
 import pickle
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from tensorboardX import SummaryWriter
 from torch import nn
 from tqdm import tqdm
 
@@ -59,7 +61,9 @@ class _Run:
     rows: list[list[str]] = field(default_factory=list)
 
 
-def train(store: Path, spec: Network, weights: Path, record: Path, device: str = "cpu") -> None:
+def train(
+    store: Path, spec: Network, weights: Path, record: Path, *, device: str = "cpu", curves: Path | None = None
+) -> None:
     """Train a network; write its weights and its record.
 
     Args:
@@ -69,6 +73,7 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
         record: CSV to write: step, loss (mean since the row before, in units of chi's standard deviation),
             validation_rmse and validation_hfen (%; a zero map scores 100) and learning_rate.
         device: of torch.
+        curves: folder for the record's columns as TensorBoard's event files, written while training goes on.
 
     Raises:
         InputError: the set cannot be trained on.
@@ -77,12 +82,12 @@ def train(store: Path, spec: Network, weights: Path, record: Path, device: str =
     """
     ranks = join(spec.devices, device)
     try:
-        _train(store, spec, weights, record, ranks)
+        _train(store, spec, weights, record, ranks, curves=curves if ranks.first else None)
     finally:
         leave()
 
 
-def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks) -> None:
+def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks, *, curves: Path | None) -> None:
     stored = StoredSet(store)
     kind = architecture(spec.architecture)
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
@@ -122,6 +127,7 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     quiet = None if ranks.first else True
     steps = range(run.step, spec.steps)
     with (
+        nullcontext() if curves is None else SummaryWriter(str(curves)) as board,
         stop_on_term() as stop,
         tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar,
         ahead(lambda step: batches.load(ranks.share(batches.at(step))), steps, spec.loaders) as loaded,
@@ -133,6 +139,9 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
                 line = _note(run, *_validate(run.module, batches, validation, ranks))
                 if ranks.first:
                     bar.write(line)
+                if board is not None:
+                    for name, value in zip(RECORD_COLUMNS[1:], run.rows[-1][1:], strict=True):
+                        board.add_scalar(name, float(value), run.step)
             if ranks.first and (stopped or run.step % spec.checkpoint_steps == 0):
                 _save(run, checkpoint, identity)
             if stopped and run.step < spec.steps:

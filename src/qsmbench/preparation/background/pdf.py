@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import torch
 
+from qsmbench.physics.conjugate_gradients import conjugate_gradients
 from qsmbench.physics.dipole import dipole_kernel
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.preparation.background.box import Box
-from qsmbench.preparation.background.cg import conjugate_gradients
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.settings import Pdf
 

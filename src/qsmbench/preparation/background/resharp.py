@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import torch
 
+from qsmbench.physics.conjugate_gradients import conjugate_gradients
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.preparation.background.box import Box
-from qsmbench.preparation.background.cg import conjugate_gradients
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.background.spheres import eroded, sphere_filter
 from qsmbench.preparation.settings import Resharp

@@ -1,4 +1,4 @@
-"""Preconditioned conjugate gradients for A x = b, A symmetric and positive, as functions on volumes.
+"""Conjugate gradients, preconditioned or not, for A x = b, A symmetric and positive, as functions on volumes.
 
 Hestenes & Stiefel 1952, doi 10.6028/jres.049.044. Every iterate lowers x^T A x / 2 - b^T x, however early it stops.
 Sums are taken in double precision and in one fixed order, so that the result does not depend on the number of threads.
@@ -7,6 +7,7 @@ Sums are taken in double precision and in one fixed order, so that the result do
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -22,43 +23,54 @@ def dot(x: torch.Tensor, y: torch.Tensor) -> float:
     return float(_dot(x.numpy().ravel(), y.numpy().ravel()))
 
 
-def pcg(
-    operator: Operator, b: torch.Tensor, precondition: Operator, tolerance: float, max_iterations: int
-) -> tuple[torch.Tensor, int, float]:
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The solution ``x``, the steps done and |b - A x| / |b| at the end."""
+
+    x: torch.Tensor
+    n_iterations: int
+    residual: float
+
+
+def conjugate_gradients(
+    operator: Operator,
+    b: torch.Tensor,
+    precondition: Operator | None = None,
+    *,
+    tolerance: float,
+    max_iterations: int,
+) -> Solution:
     """Solve A x = b from x = 0 until |b - A x| <= ``tolerance`` |b|.
 
     Args:
         operator: A, symmetric positive (semi-)definite; returns a new tensor.
         b: right-hand side; unchanged.
-        precondition: an approximate inverse of A, symmetric positive definite.
+        precondition: an approximate inverse of A, symmetric positive definite; by default none.
         tolerance: relative norm of the residual to stop at.
         max_iterations: the most applications of A.
-
-    Returns:
-        x, the number of iterations, the relative residual reached.
     """
     x = torch.zeros_like(b)
     residual = b.clone()
     start = norm = dot(b, b) ** 0.5
     if start == 0:
-        return x, 0, 0.0
+        return Solution(x, 0, 0.0)
     direction = torch.zeros_like(b)
     energy = 1.0
     for iteration in range(max_iterations):
-        z = precondition(residual)
+        z = residual if precondition is None else precondition(residual)
         energy, last = dot(residual, z), energy
         direction.mul_(energy / last if iteration else 0.0).add_(z)
         image = operator(direction)
         curvature = dot(direction, image)
         # Rounding, or a right-hand side in A's null space: no descent is left to be had.
         if not curvature > 0:
-            return x, iteration, norm / start
+            return Solution(x, iteration, norm / start)
         x.add_(direction, alpha=energy / curvature)
         residual.sub_(image, alpha=energy / curvature)
         norm = dot(residual, residual) ** 0.5
         if norm <= tolerance * start:
-            return x, iteration + 1, norm / start
-    return x, max_iterations, norm / start
+            return Solution(x, iteration + 1, norm / start)
+    return Solution(x, max_iterations, norm / start)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
