@@ -16,8 +16,8 @@ from qsmbench.benchmark.subjects import (
     evaluate_fields,
     evaluate_subjects,
     prepared_scans,
-    read_scan,
     reconstruct_subjects,
+    scan_of,
 )
 from qsmbench.config.load import check_config
 from qsmbench.config.model import SimulatedSet
@@ -99,7 +99,7 @@ def test_another_seed_is_another_scan_of_the_same_head(spec, results, tmp_path):
 
 def test_a_method_sees_everything_but_the_truth(spec, results):
     (item,) = prepared_scans(results / "prepared/little", [SUBJECT])
-    scan = read_scan(item)
+    scan = scan_of(item)
     assert scan.echo_times == protocol_of(spec).echo_times
     assert scan.b0 == 3.0
     assert scan.magnitude is not None

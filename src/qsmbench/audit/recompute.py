@@ -36,7 +36,7 @@ from qsmbench.audit.tolerance import (
 from qsmbench.benchmark.acquisition import acquire_subject, read_truth
 from qsmbench.benchmark.evaluation import score_sample
 from qsmbench.benchmark.source import load_heads, make_source
-from qsmbench.benchmark.subjects import read_scan, score_scan
+from qsmbench.benchmark.subjects import scan_of, score_scan
 from qsmbench.benchmark.synthesis import sample_of
 from qsmbench.config.model import ChallengeSource, MixtureSource, NiftiSource, PhantomSource
 from qsmbench.core.errors import InputError
@@ -367,7 +367,7 @@ class Recomputation:
         for set_name, name, made, row, scan in self._choose("chimaps", self._scans()):
             path = scan.chimap(self.run.path / f"chimaps/{set_name}/{name}")
             where = path.relative_to(self.run.path).as_posix()
-            result = self._reconstruct(check, where, row, self._method(name, made), read_scan(scan).to(self.device))
+            result = self._reconstruct(check, where, row, self._method(name, made), scan_of(scan).to(self.device))
             if result is not None:
                 stored = read_volume(path).data
                 found.append(self._judge(check, where, compare_volumes(result, stored)))

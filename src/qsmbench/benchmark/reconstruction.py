@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import resource
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import zarr
 from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
-from qsmbench.core.errors import InputError
+from qsmbench.benchmark.attempts import Attempts
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
-from qsmbench.methods.contract import Reconstruction, ReconstructionError
 from qsmbench.methods.registry import build
-
-# What numerical code raises on data it cannot handle, that of third parties included; anything else is a mistake in
-# this package and ends the job.
-FAILURES = (RuntimeError, InputError, ArithmeticError, MemoryError, ValueError, LookupError)
 
 
 def reconstruct_set(
@@ -51,8 +40,7 @@ def reconstruct_set(
         out: Zarr store to write: chi (sample, x, y, z), float32, ppm; NaN where the method failed.
         status: JSON to write: what ran, and per sample whether it worked, the hash of the result and the course of
             the iterations.
-        timings: CSV to write: seconds per sample, and the most memory so far in MB: of the whole process on a CPU, of
-            torch's tensors on a GPU.
+        timings: CSV to write (`Attempts.times`).
         device: of torch.
     """
     stored = StoredSet(store)
@@ -72,52 +60,18 @@ def reconstruct_set(
         compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
     )
     del group
+    attempt = Attempts(reconstruct, method, device)
     rows: list[dict[str, Any]] = []
-    clock = io.StringIO()
-    writer = csv.writer(clock, lineterminator="\n")
-    writer.writerow(("sample", "seconds", "peak_mb"))
     for index in tqdm(range(len(stored)), unit="subject", desc=method, disable=None):
-        scan = stored.scan(index).to(device)
-        started = time.perf_counter()
-        try:
-            found = on_scan_grid(reconstruct.reconstruct(scan))
-            chi = found.chi.cpu().numpy()
-        except FAILURES as error:
-            message = failure_message(error)
-            rows.append({"sample": index, "status": "failed", "message": message, "sha256": "", "courses": []})
-            tqdm.write(f"sample {index}: {method} failed: {message}")
-            continue
-        writer.writerow((index, f"{time.perf_counter() - started:.4f}", f"{peak_memory(device):.0f}"))
-        volumes[index] = chi
-        digest = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
-        courses = [asdict(course) for course in found.courses]
-        row = {"sample": index, "status": "ok", "message": "", "sha256": digest, "courses": courses}
-        rows.append(row | {"notes": list(found.notes)} if found.notes else row)
+        result = attempt(stored.scan(index), index)
+        row = {"sample": index, **result.outcome, "sha256": "", "courses": []}
+        if (found := result.found) is not None:
+            chi = found.chi.numpy()
+            volumes[index] = chi
+            row["sha256"] = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
+            row["courses"] = [asdict(course) for course in found.courses]
+            row |= {"notes": list(found.notes)} if found.notes else {}
+        rows.append(row)
     weights_hash = "" if weights is None else sha256_of(weights)
-    write_text_atomic(timings, clock.getvalue())
+    write_text_atomic(timings, attempt.times)
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})
-
-
-def on_scan_grid(found: Reconstruction) -> Reconstruction:
-    """Return it; scores compare voxel by voxel.
-
-    Raises:
-        InputError: it has a grid of its own.
-    """
-    if found.grid is not None:
-        raise InputError("a map on a finer grid cannot be scored: leave out the option upsample")
-    return found
-
-
-def failure_message(error: Exception) -> str:
-    """One line; errors that are not this package's own say of which kind they are."""
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, InputError | ReconstructionError) else f"{type(error).__name__}: {text}"
-
-
-def peak_memory(device: str = "cpu") -> float:
-    """Return the most memory in MB that this process has held so far, or its tensors on a GPU."""
-    if device.startswith("cuda"):
-        return float(torch.cuda.max_memory_allocated()) / 1e6
-    # Kilobytes everywhere but on macOS.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1e-6 if sys.platform == "darwin" else 1.024e-3)

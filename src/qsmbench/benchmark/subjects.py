@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,20 +19,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from qsmbench.benchmark.acquisition import read_truth
+from qsmbench.benchmark.attempts import Attempts
 from qsmbench.benchmark.evaluation import COLUMNS, common_columns, config_hash, score_rows, write_scores
-from qsmbench.benchmark.reconstruction import FAILURES, failure_message, on_scan_grid, peak_memory
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Reference, Scan
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.bids_write import sidecar, write_description, write_map
 from qsmbench.data.download import sha256_of
 from qsmbench.data.nifti import read_mask, read_volume
 from qsmbench.data.prepared import PreparedScan, prepared_scans
+from qsmbench.data.scan_nifti import read_scan
 from qsmbench.methods.registry import build, find
 from qsmbench.metrics.case import Case
 from qsmbench.metrics.case_registry import Score, score_case
@@ -43,22 +41,17 @@ from qsmbench.provenance.version import code_version
 FIELD_METRICS = ("nrmse_demeaned", "correlation", "coverage")
 
 
-def read_scan(prepared: PreparedScan) -> Scan:
+def scan_of(prepared: PreparedScan) -> Scan:
     """What a method may see of a prepared scan."""
-    field = read_volume(prepared.path("local_field"), finite=False)
     about = json.loads(sidecar(prepared.path("local_field")).read_text(encoding="utf-8"))
-    extra = {
-        name: torch.from_numpy(read_volume(prepared.path(name), finite=False, like=field).data)
-        for name in ("magnitude", "field_noise")
-    }
-    return Scan(
-        local_field=torch.from_numpy(field.data),
-        mask=torch.from_numpy(read_mask(prepared.path("local_mask"), like=field)),
-        grid=Grid.from_affine(field.data.shape, field.affine, about.get("B0_dir")),
-        magnitude=extra["magnitude"],
-        field_noise=extra["field_noise"],
+    return read_scan(
+        prepared.path("local_field"),
+        prepared.path("local_mask"),
+        magnitude=prepared.path("magnitude"),
+        field_noise=prepared.path("field_noise"),
+        b0_dir=about.get("B0_dir"),
         b0=about.get("MagneticFieldStrength"),
-        echo_times=tuple(about.get("EchoTimes", ())),
+        echo_times=about.get("EchoTimes", ()),
     )
 
 
@@ -84,7 +77,7 @@ def reconstruct_subjects(
         weights: of a network, or None.
         out: BIDS derivative to write; a scan on which the method failed has no map.
         status: JSON to write: what ran, and per scan whether it worked and the hash of the result.
-        timings: CSV to write: seconds per scan, and the most memory so far in MB (`reconstruction.peak_memory`).
+        timings: CSV to write (`Attempts.times`).
         device: of torch.
     """
     reconstruct = build(method, options, weights)
@@ -92,36 +85,28 @@ def reconstruct_subjects(
     write_description(
         out, f"{label} susceptibility maps", code_version(), derivative=True, sources=[prepared.name], step=method
     )
+    attempt = Attempts(reconstruct, method, device, kind="subject")
     rows: list[dict[str, Any]] = []
-    clock = io.StringIO()
-    writer = csv.writer(clock, lineterminator="\n")
-    writer.writerow(("subject", "seconds", "peak_mb"))
     for item in tqdm(prepared_scans(prepared, subjects), unit="scan", desc=method, disable=None):
-        scan = read_scan(item).to(device)
-        started = time.perf_counter()
-        try:
-            result = on_scan_grid(reconstruct.reconstruct(scan))
-            chi = result.chi.cpu().numpy()
-        except FAILURES as error:
-            message = failure_message(error)
-            rows.append({"scan": item.name, "status": "failed", "message": message, "sha256": ""})
-            tqdm.write(f"{item.name}: {method} failed: {message}")
-            continue
-        writer.writerow((item.name, f"{time.perf_counter() - started:.4f}", f"{peak_memory(device):.0f}"))
-        path = item.chimap(out)
-        about = {
-            "Description": f"magnetic susceptibility, {label}",
-            "Units": "ppm",
-            "Method": method,
-            "Parameters": find(method).options | options,
-            "Courses": [asdict(course) for course in result.courses],
-            "Notes": list(result.notes),
-            "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
-        }
-        write_map(path, chi, scan.grid, about)
-        rows.append({"scan": item.name, "status": "ok", "message": "", "sha256": sha256_of(path)})
+        scan = scan_of(item)
+        result = attempt(scan, item.name)
+        row = {"scan": item.name, **result.outcome, "sha256": ""}
+        if (found := result.found) is not None:
+            path = item.chimap(out)
+            about = {
+                "Description": f"magnetic susceptibility, {label}",
+                "Units": "ppm",
+                "Method": method,
+                "Parameters": find(method).options | options,
+                "Courses": [asdict(course) for course in found.courses],
+                "Notes": list(found.notes),
+                "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
+            }
+            write_map(path, found.chi.numpy(), scan.grid, about)
+            row["sha256"] = sha256_of(path)
+        rows.append(row)
     weights_hash = "" if weights is None else sha256_of(weights)
-    write_text_atomic(timings, clock.getvalue())
+    write_text_atomic(timings, attempt.times)
     write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows})
 
 

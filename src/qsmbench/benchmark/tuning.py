@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from qsmbench.benchmark.reconstruction import FAILURES
+from qsmbench.benchmark.attempts import Attempts
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.store import StoredSet
@@ -39,18 +39,17 @@ def tune_point(
         out: JSON to write: the options, the score of each sample (null where the method failed), their mean.
     """
     stored = StoredSet(store)
-    reconstruct = build(method, options, weights)
+    attempt = Attempts(build(method, options, weights), method, device)
     scores: list[float | None] = []
     messages = []
     for index in tqdm(range(len(stored)), unit="subject", desc=f"{method} {options}", disable=None):
         reference = stored.reference(index)
-        try:
-            chi = reconstruct(stored.scan(index).to(device)).cpu().numpy()
-        except FAILURES as error:
+        result = attempt(stored.scan(index), index)
+        if result.found is None:
             scores.append(None)
-            messages.append(f"sample {index}: {' '.join(str(error).split())}")
+            messages.append(f"sample {index}: {result.message}")
             continue
-        values = score(chi, reference.chi, reference.mask, reference.grid.voxel_size, [metric])
+        values = score(result.found.chi.numpy(), reference.chi, reference.mask, reference.grid.voxel_size, [metric])
         scores.append(float(values[metric]))
     known = [s for s in scores if s is not None]
     mean = math.fsum(known) / len(known) if len(known) == len(scores) else None

@@ -4,15 +4,12 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from qsmbench.cli.common import add_compute_arguments, set_up_compute
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
-from qsmbench.core.scan import Scan
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
-from qsmbench.data.nifti import read_mask, read_volume, write_volume
+from qsmbench.data.nifti import read_volume, write_volume
+from qsmbench.data.scan_nifti import read_scan
 from qsmbench.methods.cosmos import cosmos
 from qsmbench.provenance.version import code_version
 
@@ -47,19 +44,11 @@ def run(arguments: argparse.Namespace) -> None:
             raise InputError(f"{name} is given for {len(given)} orientations, but there are {n} fields")
     device = set_up_compute(arguments)
     first = read_volume(arguments.local_field[0], finite=False)
-    scans = []
-    for i, path in enumerate(arguments.local_field):
-        volume = read_volume(path, finite=False, like=first)
-        noise = None
-        if arguments.field_noise:
-            noise = torch.from_numpy(read_volume(arguments.field_noise[i], finite=False, like=first).data)
-        scan = Scan(
-            local_field=torch.from_numpy(volume.data),
-            mask=torch.from_numpy(read_mask(masks[i], like=first)),
-            grid=Grid.from_affine(volume.data.shape, first.affine, arguments.b0_dir[i]),
-            field_noise=noise,
-        )
-        scans.append(scan.to(device))
+    noise = arguments.field_noise or [None] * n
+    scans = [
+        read_scan(field, mask, field_noise=sd, b0_dir=b0_dir, like=first).to(device)
+        for field, mask, sd, b0_dir in zip(arguments.local_field, masks, noise, arguments.b0_dir, strict=True)
+    ]
     found = cosmos(scans, arguments.solver, arguments.tolerance, arguments.max_iterations)
     write_volume(arguments.out, found.chi.cpu().numpy(), first.affine, "chi, ppm, COSMOS")
     write_json_atomic(

@@ -5,15 +5,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_compute
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
-from qsmbench.core.scan import Scan
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
-from qsmbench.data.nifti import read_mask, read_volume, write_volume
+from qsmbench.data.nifti import write_volume
+from qsmbench.data.scan_nifti import read_scan
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build, find
 from qsmbench.provenance.version import code_version
@@ -50,21 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights or find(arguments.method).shipped_weights
     method = build(arguments.method, parse_options(arguments.option), weights)
     device = set_up_compute(arguments)
-    # The scan judges non-finite voxels: outside the mask they do no harm.
-    volume = read_volume(arguments.local_field, finite=False)
-    grid = Grid.from_affine(volume.data.shape, volume.affine, arguments.b0_dir)
-    extra = {
-        name: None if path is None else torch.from_numpy(read_volume(path, finite=False, like=volume).data)
-        for name, path in (("magnitude", arguments.magnitude), ("field_noise", arguments.field_noise))
-    }
-    scan = Scan(
-        local_field=torch.from_numpy(volume.data),
-        mask=torch.from_numpy(read_mask(arguments.mask, like=volume)),
-        grid=grid,
-        magnitude=extra["magnitude"],
-        field_noise=extra["field_noise"],
+    scan = read_scan(
+        arguments.local_field,
+        arguments.mask,
+        magnitude=arguments.magnitude,
+        field_noise=arguments.field_noise,
+        b0_dir=arguments.b0_dir,
         b0=arguments.b0,
-        echo_times=tuple(arguments.echo_times),
+        echo_times=arguments.echo_times,
     )
     try:
         started = time.perf_counter()
@@ -72,16 +62,16 @@ def run(arguments: argparse.Namespace) -> None:
         seconds = time.perf_counter() - started
     except ReconstructionError as error:
         raise InputError(f"{arguments.local_field}: {error}") from error
-    affine = volume.affine if found.grid is None else found.grid.matrix
-    write_volume(arguments.out, found.chi.cpu().numpy(), affine, f"chi, ppm, {arguments.method}")
+    grid = found.grid or scan.grid
+    write_volume(arguments.out, found.chi.cpu().numpy(), grid.matrix, f"chi, ppm, {arguments.method}")
     write_json_atomic(
         sidecar(arguments.out),
         {
             "method": arguments.method,
             "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
             "local_field": arguments.local_field.name,
-            "b0_dir": list(grid.b0_dir),
-            "voxel_size": list((found.grid or grid).voxel_size),
+            "b0_dir": list(scan.grid.b0_dir),
+            "voxel_size": list(grid.voxel_size),
             "seconds": round(seconds, 3),
             "courses": [asdict(course) for course in found.courses],
             "notes": list(found.notes),

@@ -109,35 +109,30 @@ def _condition(kind: Architecture, scaling: Scaling, voxel_size: Triple, b0_dir:
     return kind.conditions(scaling, torch.tensor([voxel_size]), torch.tensor([b0_dir]))
 
 
-@dataclass(frozen=True)
 class MetaQSM(NetworkMethod):
     """Meta-QSM: one U-Net for every voxel size (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
 
     architecture = "meta-qsm"
 
 
-@dataclass(frozen=True)
 class MetaQSMB0(NetworkMethod):
     """Meta-QSM told B0's direction too: oblique scans as they are; our extension."""
 
     architecture = "meta-qsm-b0"
 
 
-@dataclass(frozen=True)
 class MesaQSM(NetworkMethod):
     """Mesa-QSM: Meta-QSM's twin for one resolution (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
 
     architecture = "mesa-qsm"
 
 
-@dataclass(frozen=True)
 class QSMnet(NetworkMethod):
     """QSMnet (Yoon 2018, doi 10.1016/j.neuroimage.2018.06.030)."""
 
     architecture = "qsmnet"
 
 
-@dataclass(frozen=True)
 class DeepQSM(NetworkMethod):
     """DeepQSM (Bollmann 2019, doi 10.1016/j.neuroimage.2019.03.060)."""
 
