@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint docs lock clean
+.PHONY: setup demo test lint weights docs lock clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,11 @@ demo: setup
 test: setup
 	$(BIN)/pytest -n 2 -m "not slurm"
 	$(BIN)/pytest tests/slurm
+
+# Trains the networks that come with the package, hours on a CPU, and writes them with their cards.
+weights: setup
+	$(BIN)/snakemake networks --cores $(CORES) --configfile configs/weights.yaml
+	$(BIN)/python tools/ship_weights.py results-weights
 
 lint: setup
 	$(BIN)/ruff check .

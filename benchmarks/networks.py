@@ -3,19 +3,23 @@
 Parameters and files need no run. A step is a forward and backward pass of a batch of four samples with four voxel
 sizes, weights of Meta-QSM against plain convolutions in turns (a-b-b-a), so that what else the machine does falls on
 both; CPU time of the process, one thread. Inference is one volume at one voxel size, kernels predicted beforehand.
+With --store, a training set: what it takes to read its samples, as a training does.
 """
 
 import argparse
 import io
 import resource
 import time
+from pathlib import Path
 
 import torch
 
+from qsmbench.data.store import StoredSet
 from qsmbench.networks.architectures import ARCHITECTURES, architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.unet import UNet
 from qsmbench.networks.wpconv import specialise
+from qsmbench.training.batches import Batches, Pick
 
 SCALING = Scaling(1.0, 1.0, (0.0, 0.0, 1.0), (0.3, 0.3, 0.3))
 B0 = torch.tensor([[0.0, 0.0, 1.0]])
@@ -29,8 +33,12 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(64, 64, 32), help="of a training sample")
     parser.add_argument("--volume", type=int, nargs=3, default=(256, 256, 64), help="of inference")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--store", type=Path, help="Zarr folder of a training set")
+    parser.add_argument("--read", type=int, default=24, help="samples to read of it")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.store is not None:
+        print_reading(options)
     print_costs()
     print_steps(options)
     print_inference(options)
@@ -60,6 +68,26 @@ def print_costs() -> None:
             f"| {name} | {channels} | {levels} | {hidden} | {more.get('head', '–')} | {n / 1e6:.2f} M | "
             f"{len(buffer.getvalue()) / 1e6:.1f} |"
         )
+    print()
+
+
+def print_reading(options: argparse.Namespace) -> None:
+    """Samples a second of one loading thread: the field alone, with its L2 map made, and with that map kept."""
+    stored = StoredSet(options.store)
+    shape = "x".join(map(str, stored.grid(0).shape))
+    print(f"Reading samples of {shape}, patches of {'x'.join(map(str, options.shape))}, one thread\n")
+    print("| what | CPU s a sample | samples a CPU second |\n|---|---|---|")
+    common = {"batch_size": 4, "seed": 0, "scaling": SCALING, "architecture": architecture("meta-qsm")}
+    indices = list(range(min(options.read, len(stored))))
+    corrected = Batches(stored, indices, **common, patch=tuple(options.shape), first_map="l2")
+    alone = Batches(stored, indices, **common, patch=tuple(options.shape))
+    alone.load([Pick(0, 0)])
+    for label, batches in (("field", alone), ("field, L2 map made", corrected), ("field, L2 map kept", corrected)):
+        started = time.process_time()
+        for index in indices:
+            batches.load([Pick(index, index)])
+        seconds = (time.process_time() - started) / len(indices)
+        print(f"| {label} | {seconds:.3f} | {1 / seconds:.1f} |")
     print()
 
 

@@ -85,15 +85,19 @@ def test_it_learns_and_its_weights_come_back(store, tmp_path):
     assert error == pytest.approx(float(course[-1]["validation_rmse"]), rel=1e-4)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(store, tmp_path):
-    train(store, SPEC, tmp_path / "whole.pt", tmp_path / "whole.csv")
+@pytest.mark.parametrize("name", ["meta-qsm", "meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"])
+def test_a_killed_training_goes_on_to_the_same_weights(store, tmp_path, name):
+    """Adam and patches on the way, whose state and places must come back too."""
+    more = {"architecture": name} | ({} if name == "meta-qsm" else {"optimiser": "adam", "patch": (16, 16, 12)})
+    spec = SPEC.model_copy(update=more)
+    train(store, spec, tmp_path / "whole.pt", tmp_path / "whole.csv")
     script = (
         "import sys, torch; from pathlib import Path; from qsmbench.config.model import Network;"
         "from qsmbench.training.loop import train; torch.set_num_threads(1);"
         "train(Path(sys.argv[1]), Network.model_validate_json(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))"
     )
     weights, record = tmp_path / "cut.pt", tmp_path / "cut.csv"
-    command = [sys.executable, "-c", script, str(store), SPEC.model_dump_json(), str(weights), str(record)]
+    command = [sys.executable, "-c", script, str(store), spec.model_dump_json(), str(weights), str(record)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = weights.with_name("cut.pt.checkpoint")
     deadline = time.monotonic() + 120
@@ -105,7 +109,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(store, tmp_path):
     process.wait()
     assert not weights.exists()
 
-    train(store, SPEC, weights, record)
+    train(store, spec, weights, record)
     assert record.read_text() == (tmp_path / "whole.csv").read_text()
     whole, cut = load_network(tmp_path / "whole.pt").state, load_network(weights).state
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

@@ -174,10 +174,10 @@ class Network(Section):
         "full",
         description="how kernels are predicted: any of a family (the paper's), or a scaling of one kernel's taps",
     )
-    first_map: Literal["l2"] | None = Field(
+    first_map: Literal["l2", "tv"] | None = Field(
         None,
-        description="closed-form map that the network is given beside the field, and corrects; the papers' networks "
-        "see the field alone",
+        description="map of a method without training that the network is given beside the field, and corrects; the "
+        "papers' networks see the field alone",
     )
     patch: tuple[int, int, int] | None = Field(
         None, description="voxels cut at a random place from each sample of a step; by default the whole sample"

@@ -1,6 +1,6 @@
-"""What a network sees: the local field, as in the papers, or beside it a closed-form map of chi that it corrects.
+"""What a network sees: the local field, as in the papers, or beside it a first map of chi that it corrects.
 
-The closed form is not local, so that it is made from the whole volume before any patch is cut from it. It brings the
+An inversion is not local, so that the map is made from the whole volume before any patch is cut from it. It brings the
 network what takes a network alone most of its training to learn, the dipole inversion outside the cone; streaks, noise
 and lost contrast are left to it. In the spirit of networks that refine an inversion (Jin 2017, doi
 10.1109/TIP.2017.2713099); the papers' networks are those without.
@@ -14,10 +14,11 @@ import torch
 
 from qsmbench.core.scan import Scan
 from qsmbench.methods.l2 import L2
+from qsmbench.methods.tv import TV
 from qsmbench.networks.scaling import Scaling
 
-# The L2 map at its default regularisation: linear in the field, one second for a head.
-FIRST_MAPS: dict[str, Callable[[Scan], torch.Tensor]] = {"l2": L2()}
+# At their default parameters: L2 is linear in the field and takes a second for a head, TV a few and is closer.
+FIRST_MAPS: dict[str, Callable[[Scan], torch.Tensor]] = {"l2": L2(), "tv": TV()}
 
 
 def network_input(scan: Scan, scaling: Scaling, first_map: str | None) -> torch.Tensor:

@@ -67,7 +67,10 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
     info = display.metrics[metric]
     own = scores[(scores["metric"] == metric) & (scores["region"] == WHOLE_MASK) & scores["value"].notna()]
     methods = [m for m in display.methods if (own["method"] == m).any()]
-    colours = {m: mpl.colormaps["tab10"](i % 10) for i, m in enumerate(methods)}
+    # Ten colours tell methods apart better than twenty.
+    palette = mpl.colormaps["tab10" if len(methods) <= 10 else "tab20"]
+    colours = {m: palette(i % palette.N) for i, m in enumerate(methods)}
+    networks = [m for m in methods if any(m in condition.trained for condition in conditions)]
     with fixed_style():
         figure = Figure(figsize=(4.6 * len(conditions) + 1.6, 3.4), dpi=110, layout="constrained")
         panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
@@ -75,15 +78,18 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
             for method in methods:
                 if method in condition.trained:
                     low, high = condition.trained[method]
-                    axes.axvspan(low, high, color=colours[method], alpha=0.08, lw=0)
+                    if high > low:
+                        axes.axvspan(low, high, color=colours[method], alpha=0.08, lw=0)
+                    else:
+                        axes.axvline(low, color=colours[method], ls=":", lw=1.2)
                     axes.text(
                         (low + high) / 2,
-                        0.99,
+                        0.99 - 0.055 * networks.index(method),
                         f"trained: {display.methods[method].label}",
                         transform=axes.get_xaxis_transform(),
                         ha="center",
                         va="top",
-                        fontsize=7,
+                        fontsize=7 if len(networks) == 1 else 6,
                         color="#57606a",
                     )
                 _draw_method(axes, own[own["method"] == method], condition, colours[method])

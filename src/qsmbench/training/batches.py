@@ -90,7 +90,7 @@ class Batches:
             scaling: of the network.
             architecture: of the network.
             patch: voxels cut from each sample of a step; by default the whole sample.
-            first_map: closed-form map that the network corrects.
+            first_map: map that the network corrects, if any.
             cache: bytes of memory for first maps, which are then made once.
         """
         self.stored, self.indices, self.seed, self.scaling = stored, indices, seed, scaling
