@@ -43,9 +43,10 @@ def test_measured_jobs_come_out_again_within_a_quarter(job, seconds, megabytes):
     assert found.memory_mb == pytest.approx(megabytes, rel=0.25)
 
 
-def test_training_costs_what_the_default_run_measured():
-    config = read_config(ROOT / "config.yaml")
-    (training,) = [job for job in jobs(config) if job.rule == "train"]
+def test_training_costs_what_was_measured():
+    """300 steps of four samples of 64x64x32 in a default run of November 2026."""
+    config = with_network(channels=8, levels=3, first_map=None, patch=None)
+    training = Job("train", ("meta-qsm",), 300 * 4, 64 * 64 * 32 / 1e6, network="meta-qsm")
     assert cost(training, config, CPU).core_hours * 3600 == pytest.approx(308, rel=0.15)
     assert cost(training, config, CPU).memory_mb == pytest.approx(896, rel=0.15)
 
@@ -97,13 +98,13 @@ def test_gpus_are_asked_for_where_the_site_has_them():
 
 
 def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
-    config = with_network(devices=4, threads=3)
+    config, alone = with_network(devices=4, threads=3, first_map=None), with_network(first_map=None)
     two_a_node = GPU.model_copy(update={"gpus_per_node": 2})
     asked = resolved(config, two_a_node, "train", ["meta-qsm"])
     names = ("mpi", "tasks", "gpu", "nodes", "cpus_per_task")
     assert [asked[name] for name in names] == ["srun", 4, 4, 2, 3]
     assert resolved(config, CPU, "train", ["meta-qsm"])["nodes"] == 1
-    one, four = (cost(Job("train", ("n",), 10**6, 1.0, network="meta-qsm"), c, GPU) for c in (with_network(), config))
+    one, four = (cost(Job("train", ("n",), 10**6, 1.0, network="meta-qsm"), c, GPU) for c in (alone, config))
     assert four.gpu_hours == pytest.approx(one.gpu_hours, rel=0.01)
     assert four.hours == pytest.approx(one.hours / 4, rel=0.01)
 
@@ -149,3 +150,18 @@ def test_a_site_file_is_checked(tmp_path):
         read_site(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_site(tmp_path / "none.yaml")
+
+
+def test_a_first_map_costs_its_method_once_a_sample():
+    """Time and memory of training and of using a network that corrects another method's map."""
+    plain, corrected = with_network(first_map=None), with_network(first_map="tv")
+    rate, spec = read_rates().methods["tv"], plain.synthetic["train"]
+    mvoxels = spec.recipe.shape[0] * spec.recipe.shape[1] * spec.recipe.shape[2] / 1e6
+    train = next(j for j in jobs(plain) if j.rule == "train")
+    more = (cost(train, corrected, CPU).core_hours - cost(train, plain, CPU).core_hours) * 3600
+    assert more == pytest.approx(rate.seconds * mvoxels * spec.n_samples)
+    more = cost(train, corrected, CPU).memory_mb - cost(train, plain, CPU).memory_mb
+    assert more == pytest.approx(rate.memory_mb * mvoxels + 2 * mvoxels * spec.n_samples), "half precision"
+    use = next(j for j in jobs(plain) if j.rule == "reconstruct" and j.network)
+    more = (cost(use, corrected, CPU).core_hours - cost(use, plain, CPU).core_hours) * 3600
+    assert more == pytest.approx(rate.seconds * use.mvoxels * use.n_volumes)

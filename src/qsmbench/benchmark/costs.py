@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +26,8 @@ RATES = Path(__file__).with_name("rates.yaml")
 MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 # Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
 TRAINING_MARGIN = 1.5
+# Memory that a training keeps first maps in (`training.batches.Batches`).
+KEPT_MAPS_MB = 4000
 # Methods that ask for a GPU where the site has them: the registry's `wants_gpu`. Loading that takes seconds.
 GPU_METHODS = frozenset({"deepqsm", "dip", "inr-qsm", "mesa-qsm", "meta-qsm", "meta-qsm-b0", "qsmnet"})
 
@@ -130,15 +133,20 @@ def forward_flops(channels: int, levels: int) -> float:
     return 2 * 27 * total
 
 
-def _size(network: Network | GivenNetwork) -> tuple[int, int]:
-    """Channels and levels."""
+class _Size(NamedTuple):
+    channels: int
+    levels: int
+    first_map: str | None
+
+
+def _size(network: Network | GivenNetwork) -> _Size:
     if isinstance(network, Network):
-        return network.channels, network.levels
+        return _Size(network.channels, network.levels, network.first_map)
     # Imported here: torch takes seconds, and few configurations are given networks.
     from qsmbench.networks.weights import load_network
 
     options = load_network(network.weights).options
-    return int(options["channels"]), int(options["levels"])
+    return _Size(int(options["channels"]), int(options["levels"]), options.get("first_map"))
 
 
 def wants_gpu(job: Job, site: Site) -> bool:
@@ -157,13 +165,28 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
     if job.network is not None:
         network = config.networks[job.network]
         training = job.rule == "train"
-        channels, levels = _size(network)
+        size = _size(network)
         # A backward pass costs twice a forward one.
-        tflop = forward_flops(channels, levels) * voxels / 1e6 * (3 if training else 1)
+        tflop = forward_flops(size.channels, size.levels) * voxels / 1e6 * (3 if training else 1)
         ranks, held = 1, rates.networks.inference_mb
         if training and isinstance(network, Network):
             ranks, held = network.devices, rates.networks.training_mb * network.batch_size
-        activations = held * job.mvoxels * channels / ranks
+            if network.patch is not None:
+                # Validation is on whole samples.
+                whole = prod(config.synthetic[network.train_set].recipe.shape) / 1e6
+                memory += rates.networks.inference_mb * whole * size.channels
+        if size.first_map is not None:
+            # Of each sample once in training, where maps are kept; of each volume when the network is applied.
+            first, mapped, largest = rates.methods[size.first_map], voxels, job.mvoxels
+            if training and isinstance(network, Network):
+                spec = config.synthetic[network.train_set]
+                largest = prod(spec.recipe.shape) / 1e6
+                mapped = min(job.n_volumes, spec.n_samples) * largest
+                # Half precision, as far as there is room (training/batches.py).
+                memory += min(KEPT_MAPS_MB, 2 * mapped)
+            seconds += first.seconds * mapped
+            memory += first.memory_mb * largest
+        activations = held * job.mvoxels * size.channels / ranks
         if wants_gpu(job, site):
             gpus, gpu_memory = ranks, activations
             gpu_seconds = gpus * seconds + tflop / site.gpu_tflops
