@@ -117,7 +117,8 @@ def page(name: str, card: dict[str, Any]) -> str:
     """The card for people."""
     low, high = (" x ".join(f"{v:g}" for v in card["voxel_size_mm"][end]) for end in ("min", "max"))
     last, training, data = card["course"][-1], card["training"], card["data"]
-    sees = "the field and its L2 map, which it corrects" if training["first_map"] else "the field alone"
+    first = training["first_map"]
+    sees = f"the field and its {first.upper()} map, which it corrects" if first else "the field alone"
     lines = [
         f"# {name}",
         "",
@@ -127,8 +128,8 @@ def page(name: str, card: dict[str, Any]) -> str:
         f"- Voxel sizes: {low} mm" + (f" to {high} mm" if high != low else "") + ".",
         f"- Size: {card['parameters'] / 1e6:.2f} M parameters, {training['channels']} channels, "
         f"{training['levels']} levels; half precision on disk.",
-        f"- Trained on {data['training']} samples of set `{data['set']}` in `configs/weights.yaml` ({data['held_out']} "
-        f"held out), {training['steps']} steps of {training['batch_size']} patches of "
+        f"- Trained on {data['training']} samples of set `{data['set']}` in `configs/weights.yaml` (validated on "
+        f"{data['held_out']} others), {training['steps']} steps of {training['batch_size']} patches of "
         f"{' x '.join(map(str, training['patch'] or data['recipe']['shape']))}, seed {training['seed']}; recipe "
         f"`{data['recipe_hash'][:16]}`.",
         f"- Code {card['code']['commit']} (sources `{card['code']['source_sha256'][:16]}`), torch "

@@ -10,6 +10,7 @@ from qsmbench.benchmark.plan import check_against_registries, display, trained_r
 from qsmbench.config.load import check_config
 from qsmbench.config.model import Config
 from qsmbench.core.errors import InputError
+from qsmbench.networks.weights import load_network
 from qsmbench.report.display import Display
 
 ROOT = Path(__file__).parents[2]
@@ -45,5 +46,14 @@ def test_every_configuration_in_the_repository_makes_a_display() -> None:
         assert not any(shown.is_ranked(metric) for metric in ("cone_streaking",) if metric in shown.metrics)
 
 
-def test_a_networks_range_is_its_training_sets() -> None:
-    assert trained_range(config()) == {"meta-qsm": {"min": [1.0, 1.0, 2.0], "max": [1.6, 1.6, 4.0]}}
+def test_a_networks_range_is_its_training_sets_or_that_of_the_weights_it_started_from() -> None:
+    started = config()
+    low, high = load_network("shipped:meta-qsm").scaling.trained_range
+    found = trained_range(started)["meta-qsm"]
+    assert found["min"] == pytest.approx(low, abs=1e-4)
+    assert found["max"] == pytest.approx(high, abs=1e-4)
+    content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    del content["networks"]["meta-qsm"]["start"]
+    assert trained_range(check_config(content)) == {"meta-qsm": {"min": [1.0, 1.0, 2.0], "max": [1.6, 1.6, 4.0]}}
+    content["networks"]["meta-qsm"] = {"weights": "shipped:meta-qsm"}
+    assert trained_range(check_config(content))["meta-qsm"] == found

@@ -1,0 +1,98 @@
+"""The weights that come with qsmbench: whole, described, small, better than what they correct.
+
+Errors are of phantom samples that no training saw (other seeds), without what the papers' recipe adds by default.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_limits
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Scan
+from qsmbench.methods.registry import build, find
+from qsmbench.networks.shipped import FOLDER, resolve, shipped
+from qsmbench.networks.weights import load_network
+from qsmbench.simulation.phantom import head_phantom
+from qsmbench.simulation.recipe import Recipe
+from qsmbench.simulation.sample import make_sample
+from qsmbench.simulation.source import Source
+
+MEGABYTES = 60
+
+
+def test_all_together_are_small():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < MEGABYTES * 1e6
+    assert "meta-qsm" in shipped()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_each_has_a_card_that_tells_the_truth(name):
+    card = json.loads((FOLDER / f"{name}.json").read_text())
+    network = load_network(f"shipped:{name}")
+    assert hashlib.sha256((FOLDER / f"{name}.pt").read_bytes()).hexdigest() == card["weights_sha256"]
+    assert (network.architecture, network.options) == (card["architecture"], card["options"])
+    assert sum(p.numel() for p in network.module().parameters()) == card["parameters"]
+    assert [round(v, 3) for v in network.scaling.trained_range[0]] == card["voxel_size_mm"]["min"]
+    assert card["training"]["first_map"] == network.options.get("first_map")
+    assert not card["code"]["dirty"]
+    assert card["course"][-1]["step"] == card["training"]["steps"]
+    assert len(card["data"]["recipe_hash"]) == 64
+    text = (FOLDER / f"{name}.md").read_text()
+    for part in ("Use: ", "Limit: ", "Voxel sizes: ", f"seed {card['training']['seed']}", "| step |"):
+        assert part in text
+    assert "/work" not in text + json.dumps(card), "a path of the machine that trained it"
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Four phantom samples of different voxel sizes, as scans and truths."""
+    head = head_phantom(seed=11)
+    source = Source(head.chi, head.mask, Grid.from_affine(head.chi.shape, head.affine))
+    found = []
+    for number, sizes in enumerate([(0.9, 1.2, 2.2), (1.4, 1.4, 3.0), (1.0, 1.0, 1.0), (0.7639, 0.7639, 3.0)]):
+        recipe = Recipe.model_validate({
+            "shape": (96, 96, 48), "voxel_size": {"min": sizes, "max": sizes}, "crop": {"placement": "centre"},
+            "noise": {"enabled": True, "sd": (0.002, 0.002)},
+        })  # fmt: skip
+        sample = make_sample(source, recipe, np.random.default_rng(number))
+        grid = Grid(sample.chi.shape, sample.voxel_size, sample.b0_dir)
+        scan = Scan(torch.from_numpy(sample.local_field), torch.from_numpy(sample.mask), grid)
+        found.append((scan, np.where(sample.mask, sample.chi, 0)))
+    return found
+
+
+def error(method, scan, truth):
+    with threadpool_limits(1):
+        return 100 * float(np.linalg.norm(method(scan).numpy() - truth) / np.linalg.norm(truth))
+
+
+def test_meta_qsm_is_better_than_what_it_corrects_at_every_voxel_size(samples):
+    meta, tv = build("meta-qsm", {}, find("meta-qsm").shipped_weights), build("tv")
+    ratios = [error(meta, scan, truth) / error(tv, scan, truth) for scan, truth in samples]
+    assert max(ratios) < 0.97
+    assert np.mean(ratios) < 0.85
+
+
+def test_a_network_without_weights_of_its_name_says_which_there_are():
+    assert find("mesa-qsm").shipped_weights is None
+    with pytest.raises(InputError, match="give its weights with --weights FILE"):
+        build("mesa-qsm")
+    with pytest.raises(InputError, match="or one of shipped:meta-qsm"):
+        build("meta-qsm")
+    with pytest.raises(InputError, match="no weights are shipped as 'none'"):
+        resolve("shipped:none")
+
+
+def test_a_mask_of_the_scan_is_respected(samples):
+    scan, _ = samples[0]
+    half = scan.mask.clone()
+    half[: half.shape[0] // 2] = False
+    chi = build("meta-qsm", {}, find("meta-qsm").shipped_weights)(replace(scan, mask=half))
+    assert not chi[~half].any()
+    assert torch.isfinite(chi).all()
