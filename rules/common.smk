@@ -13,6 +13,7 @@ from qsmbench.networks.shipped import resolve
 from qsmbench.data.layout import (
     INSPECTION_FILES,
     METADATA_FILES,
+    is_described_by,
     shard_files,
     source_files,
 )
@@ -97,6 +98,18 @@ def shard_spec(wildcards):
     first = int(wildcards.shard) * spec.samples_per_shard
     n_samples = min(first + spec.samples_per_shard, spec.n_samples)
     return spec.model_copy(update={"n_samples": n_samples}).model_dump_json()
+
+
+def metadata_of(wildcards):
+    """A set's metadata, which alone makes no shard again: a set that grows gets new metadata and keeps its shards.
+
+    Where the recipe is another it must, since Snakemake asks no job whose input is made again for its own changes.
+    """
+    spec, files = CONFIG.synthetic[wildcards.set], expand(METADATA, set=wildcards.set)
+    recipe = spec.recipe.model_dump(mode="json")
+    kept = {"recipe": recipe, "seed": CONFIG.seed, "device": spec.device}
+    same = is_described_by(store_of(wildcards), kept, spec.samples_per_shard)
+    return ancient(files) if same else files
 
 
 def any_of(names):

@@ -28,8 +28,7 @@ rule create_set:
 rule make_shard:
     input:
         source=rules.source.output,
-        # A set that grows gets new metadata; the shards that are there stay right, as their own parameters tell.
-        metadata=ancient(METADATA),
+        metadata=metadata_of,
     output:
         files=SHARD,
         hashes=HASHES,

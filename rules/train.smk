@@ -45,7 +45,7 @@ rule give_weights:
     resources:
         **asks("give_weights"),
     shell:
-        "(cp {input:q} {output:q}.partial && mv {output:q}.partial {output:q}) > {log:q} 2>&1"
+        "qsmbench give-weights {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 # `snakemake networks` trains the networks alone.

@@ -168,6 +168,20 @@ def test_a_growing_set_keeps_its_shards(finished, tmp_path):
     assert planned(folder)["make_shard"] == 1
 
 
+@pytest.mark.parametrize("change", [{"recipe": {"noise": {"enabled": True}}}, {"samples_per_shard": 2}])
+def test_another_recipe_makes_every_shard_of_the_set_again_at_once(finished, tmp_path, change):
+    """Not in the second run after the change: nothing may be trained on samples of the recipe before."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    config = tiny(folder)
+    spec = config["synthetic"]["train"]
+    spec |= change | ({"recipe": spec["recipe"] | change["recipe"]} if "recipe" in change else {})
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    jobs = planned(folder)
+    assert jobs["make_shard"] == -(-6 // spec["samples_per_shard"])
+    assert jobs["train"] == jobs["create_set"] == 1
+
+
 def test_stored_samples_say_what_they_are(finished):
     with xr.open_zarr(finished / "results/synthetic/test.zarr") as data:
         assert data.sizes == {"sample": 3, "x": 24, "y": 24, "z": 16, "axis": 3}

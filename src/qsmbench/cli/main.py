@@ -31,6 +31,7 @@ COMMANDS = (
     ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
     ("make-labels", "qsmbench.cli.make_labels", "workflow: label the tissues of a test set"),
     ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
+    ("give-weights", "qsmbench.cli.give_weights", "workflow: copy trained weights to the results"),
     ("tune-point", "qsmbench.cli.tune_point", "workflow: score one choice of parameters on a tuning set"),
     ("choose", "qsmbench.cli.choose", "workflow: take the best of a method's choices of parameters"),
     ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),

@@ -1,5 +1,9 @@
 """The files of the source and of a synthetic set's Zarr store, by name alone: no Zarr is loaded, so rules can ask."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 VOLUMES = ("chi", "local_field", "mask")
 VECTORS = ("voxel_size", "b0_dir")
 
@@ -24,3 +28,13 @@ def source_files(n_heads: int) -> list[str]:
     ['0/chi.nii.gz', '0/mask.nii.gz', '0/labels.nii.gz', 'source.json']
     """
     return [f"{head}/{name}" for head in range(n_heads) for name in HEAD_FILES] + ["source.json"]
+
+
+def is_described_by(store: str | Path, attributes: dict[str, Any], samples_per_shard: int) -> bool:
+    """Whether the metadata of a store, if there is one, say these attributes and this size of shards."""
+    group, chi = (Path(store) / name for name in ("zarr.json", "chi/zarr.json"))
+    if not (group.is_file() and chi.is_file()):
+        return True
+    found = json.loads(group.read_text(encoding="utf-8")).get("attributes", {})
+    size = json.loads(chi.read_text(encoding="utf-8"))["chunk_grid"]["configuration"]["chunk_shape"][0]
+    return size == samples_per_shard and all(found.get(key) == value for key, value in attributes.items())
