@@ -26,6 +26,7 @@ LIMITS = [
     "cylinders of -2 to 2 ppm, on one CPU core: other anatomy, lesions and backgrounds were never seen.",
     "Local fields must be without background; what is left of it is taken for tissue.",
     "B0 along z; tilted volumes are rotated to it. Noise of the field up to 5 ppb.",
+    "Where the network corrects another map, that map holds the inversion: the voxel size it is told matters little.",
 ]
 USE = "Comparison of methods, and a starting point for training on data of one's own. Not for diagnosis."
 MARKS = ("rmse", "hfen", "ssim", "xsim")
