@@ -1,8 +1,11 @@
 """One little simulated set through every step that the workflow's rules call."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -247,7 +250,9 @@ def test_a_subject_that_was_not_prepared_is_one_clear_line(results):
 
 def test_the_dataset_is_valid_bids(results):
     """With the official validator (`bids-validator-deno`, one of the development packages)."""
-    validator = shutil.which("bids-validator-deno")
+    # Beside the interpreter, whether or not its environment is active.
+    places = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    validator = shutil.which("bids-validator-deno", path=places)
     if validator is None:
         pytest.skip("bids-validator-deno is not installed (pip install -e .[dev])")
     for folder in ("acquisitions/little", f"acquisitions/little/{TRUTH}", "chimaps/little/tkd"):

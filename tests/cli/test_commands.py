@@ -180,7 +180,7 @@ def test_unusable_values(files, capsys, extra, message):
 def test_weights_that_are_missing_damaged_or_something_else(files, capsys, tmp_path):
     import torch
 
-    assert "give its weights with --weights" in refused(capsys, reconstruct(files, "meta-qsm"))
+    assert "give its weights with --weights" in refused(capsys, reconstruct(files, "mesa-qsm"))
     absent = ("--weights", str(tmp_path / "absent.pt"))
     assert "absent.pt does not exist" in refused(capsys, reconstruct(files, "meta-qsm", *absent))
     damaged = tmp_path / "damaged.pt"
@@ -191,6 +191,12 @@ def test_weights_that_are_missing_damaged_or_something_else(files, capsys, tmp_p
     other = tmp_path / "other.pt"
     torch.save({"weights": torch.zeros(3)}, other)
     assert "is no qsmbench network" in refused(capsys, reconstruct(files, "meta-qsm", "--weights", str(other)))
+
+
+def test_meta_qsm_comes_with_its_weights(files):
+    assert reconstruct(files, "meta-qsm") == 0
+    about = json.loads(Path(files["out"]).with_name(Path(files["out"]).name.replace(".nii.gz", ".json")).read_text())
+    assert about["parameters"]["weights"] == "shipped:meta-qsm"
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
