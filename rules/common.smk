@@ -9,7 +9,6 @@ from qsmbench.benchmark.disk import check_disk, disk_plan
 from qsmbench.benchmark.site import read_site
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
-from qsmbench.networks.shipped import resolve
 from qsmbench.data.layout import (
     INSPECTION_FILES,
     METADATA_FILES,
@@ -17,6 +16,7 @@ from qsmbench.data.layout import (
     shard_files,
     source_files,
 )
+from qsmbench.networks.shipped import resolve
 
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(

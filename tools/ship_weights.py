@@ -20,6 +20,7 @@ from qsmbench.data.download import sha256_of
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.shipped import FOLDER
 from qsmbench.networks.weights import TrainedNetwork, load_network
+from qsmbench.provenance.record import makers, read_jobs
 
 LIMITS = [
     "Trained on deformations of two heads (one COSMOS map, one phantom) with pasted ellipsoids, spheres, cuboids and "
@@ -52,19 +53,14 @@ def main() -> None:
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
-def job_of(results: Path, command: str, what: str) -> dict[str, Any]:
-    """The record of the job whose arguments name a file."""
-    for path in sorted((results / "provenance/jobs").glob(f"{command}-*.json")):
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if any(argument.endswith(what) for argument in record["arguments"]):
-            return record
-    raise SystemExit(f"{results}/provenance/jobs holds no record of {command} {what}")
-
-
 def describe(results: Path, name: str, trained: TrainedNetwork) -> dict[str, Any]:
     """Everything that is known of a network."""
-    job = job_of(results, "train", f"networks/{name}.pt")
-    spec = json.loads(job["arguments"][job["arguments"].index("--spec") + 1])
+    jobs, _ = read_jobs(results)
+    made = makers(jobs).get(f"networks/{name}.pt")
+    told = None if made is None else made.option("--spec")
+    if made is None or told is None:
+        raise SystemExit(f"{results} holds no record of the training of {name}")
+    job, spec = made.content, json.loads(told)
     attributes = zarr.open_group(results / f"synthetic/{spec['train_set']}.zarr", mode="r").attrs.asdict()
     around = json.loads((results / f"provenance/environments/{job['environment']}.json").read_text(encoding="utf-8"))
     with (results / f"networks/{name}.csv").open(encoding="utf-8") as file:
@@ -84,7 +80,7 @@ def describe(results: Path, name: str, trained: TrainedNetwork) -> dict[str, Any
             "held_out": trained.record["n_validation"],
             "recipe_hash": attributes["recipe_hash"],
             "recipe": attributes["recipe"],
-            "heads": attributes.get("heads", attributes.get("source")),
+            "heads": attributes["heads"],
         },
         "code": job["code"],
         "hardware": around["hardware"],

@@ -142,10 +142,16 @@ class _Size(NamedTuple):
 def _size(network: Network | GivenNetwork) -> _Size:
     if isinstance(network, Network):
         return _Size(network.channels, network.levels, network.first_map)
+    return _size_of_weights(network.weights)
+
+
+# Every job that applies a network asks for it.
+@lru_cache
+def _size_of_weights(weights: str) -> _Size:
     # Imported here: torch takes seconds, and few configurations are given networks.
     from qsmbench.networks.weights import load_network
 
-    options = load_network(network.weights).options
+    options = load_network(weights).options
     return _Size(int(options["channels"]), int(options["levels"]), options.get("first_map"))
 
 
@@ -169,23 +175,22 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
         # A backward pass costs twice a forward one.
         tflop = forward_flops(size.channels, size.levels) * voxels / 1e6 * (3 if training else 1)
         ranks, held = 1, rates.networks.inference_mb
+        # First maps are made of each volume that the network is applied to, and in training of each sample once.
+        mapped, largest, kept = voxels, job.mvoxels, 0.0
         if training and isinstance(network, Network):
             ranks, held = network.devices, rates.networks.training_mb * network.batch_size
+            spec = config.synthetic[network.train_set]
+            largest = prod(spec.recipe.shape) / 1e6
+            mapped = min(job.n_volumes, spec.n_samples) * largest
+            # Half precision, as far as there is room (training/batches.py).
+            kept = min(KEPT_MAPS_MB, 2 * mapped)
             if network.patch is not None:
                 # Validation is on whole samples.
-                whole = prod(config.synthetic[network.train_set].recipe.shape) / 1e6
-                memory += rates.networks.inference_mb * whole * size.channels
+                memory += rates.networks.inference_mb * largest * size.channels
         if size.first_map is not None:
-            # Of each sample once in training, where maps are kept; of each volume when the network is applied.
-            first, mapped, largest = rates.methods[size.first_map], voxels, job.mvoxels
-            if training and isinstance(network, Network):
-                spec = config.synthetic[network.train_set]
-                largest = prod(spec.recipe.shape) / 1e6
-                mapped = min(job.n_volumes, spec.n_samples) * largest
-                # Half precision, as far as there is room (training/batches.py).
-                memory += min(KEPT_MAPS_MB, 2 * mapped)
+            first = rates.methods[size.first_map]
             seconds += first.seconds * mapped
-            memory += first.memory_mb * largest
+            memory += first.memory_mb * largest + kept
         activations = held * job.mvoxels * size.channels / ranks
         if wants_gpu(job, site):
             gpus, gpu_memory = ranks, activations

@@ -23,8 +23,8 @@ FIRST_MAPS: dict[str, Callable[[Scan], torch.Tensor]] = {"l2": L2(), "tv": TV()}
 
 def network_input(scan: Scan, scaling: Scaling, first_map: str | None) -> torch.Tensor:
     """Return the scaled channels (1 or 2, x, y, z) of a scan: its field, and the first map if there is one."""
-    # Methods are given a field that is zero outside the mask, so networks learn from such fields.
-    channels = [torch.where(scan.mask, scan.local_field, 0.0) / scaling.field_std]
+    # A scan's field is zero outside the mask, in training as when the network is applied.
+    channels = [scan.local_field / scaling.field_std]
     if first_map is not None:
         channels.append(FIRST_MAPS[first_map](scan) / scaling.chi_std)
     return torch.stack(channels)

@@ -66,7 +66,7 @@ class Architecture:
             levels: resolution levels.
             hidden: widths of the weight-prediction layers.
             head: how kernels are predicted.
-            first_map: which closed-form map it corrects (`qsmbench.methods.network_input`), if any.
+            first_map: which method's map it corrects (`qsmbench.methods.network_input`), if any.
 
         Raises:
             InputError: an unknown head.

@@ -131,17 +131,16 @@ class Batches:
         return inputs[(slice(None), *box)], truth[(slice(None), *box)], mask[None][(slice(None), *box)], part
 
     def _inputs(self, index: int, scan: Scan) -> torch.Tensor:
+        field = network_input(scan, self.scaling, None)
         if self.first_map is None:
-            return network_input(scan, self.scaling, None)
-        if index in self._kept:
-            field = network_input(scan, self.scaling, None)
-            return torch.cat([field, self._kept[index].to(field.dtype)])
-        inputs = network_input(scan, self.scaling, self.first_map)
-        # Half precision whether kept or not, so that the room for them does not change the numbers.
-        first = inputs[1:].half()
-        if self._room >= (size := first.nelement() * first.element_size()):
-            self._kept[index], self._room = first, self._room - size
-        return torch.cat([inputs[:1], first.to(inputs.dtype)])
+            return field
+        first = self._kept.get(index)
+        if first is None:
+            # Half precision whether kept or not, so that the room for them does not change the numbers.
+            first = network_input(scan, self.scaling, self.first_map)[1:].half()
+            if self._room >= (size := first.nelement() * first.element_size()):
+                self._kept[index], self._room = first, self._room - size
+        return torch.cat([field, first.to(field.dtype)])
 
     def _place(self, mask: NDArray[np.bool_], draw: int) -> tuple[slice, slice, slice]:
         """Put a patch around a random voxel of the brain, inside the sample."""
