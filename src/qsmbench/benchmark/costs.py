@@ -137,11 +137,12 @@ class _Size(NamedTuple):
     channels: int
     levels: int
     first_map: str | None
+    n_first_maps: int
 
 
 def _size(network: Network | GivenNetwork) -> _Size:
     if isinstance(network, Network):
-        return _Size(network.channels, network.levels, network.first_map)
+        return _Size(network.channels, network.levels, network.first_map, len(network.first_map_regularization) or 1)
     return _size_of_weights(network.weights)
 
 
@@ -152,7 +153,8 @@ def _size_of_weights(weights: str) -> _Size:
     from qsmbench.networks.weights import load_network
 
     options = load_network(weights).options
-    return _Size(int(options["channels"]), int(options["levels"]), options.get("first_map"))
+    n_first_maps = len(options.get("first_map_regularization", ())) or 1
+    return _Size(int(options["channels"]), int(options["levels"]), options.get("first_map"), n_first_maps)
 
 
 def wants_gpu(job: Job, site: Site) -> bool:
@@ -183,13 +185,13 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
             largest = prod(spec.recipe.shape) / 1e6
             mapped = min(job.n_volumes, spec.n_samples) * largest
             # Half precision, as far as there is room (training/batches.py).
-            kept = min(KEPT_MAPS_MB, 2 * mapped)
+            kept = min(KEPT_MAPS_MB, 2 * mapped * size.n_first_maps)
             if network.patch is not None:
                 # Validation is on whole samples.
                 memory += rates.networks.inference_mb * largest * size.channels
         if size.first_map is not None:
             first = rates.methods[size.first_map]
-            seconds += first.seconds * mapped
+            seconds += first.seconds * mapped * size.n_first_maps
             memory += first.memory_mb * largest + kept
         activations = held * job.mvoxels * size.channels / ranks
         if wants_gpu(job, site):

@@ -9,7 +9,7 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.simulation.acquisition.protocol import CaseName
@@ -179,6 +179,10 @@ class Network(Section):
         description="map of a method without training that the network is given beside the field, and corrects; the "
         "papers' networks see the field alone",
     )
+    first_map_regularization: tuple[PositiveFloat, ...] = Field(
+        (),
+        description="of that method, one channel for each (the network corrects their mean); by default its own",
+    )
     patch: tuple[int, int, int] | None = Field(
         None, description="voxels cut at a random place from each sample of a step; by default the whole sample"
     )
@@ -223,6 +227,12 @@ class Network(Section):
     def _a_sample_for_each_device(self) -> Network:
         if self.devices > self.batch_size:
             raise ValueError(f"devices: {self.devices} cannot share a batch of {self.batch_size}")
+        return self
+
+    @model_validator(mode="after")
+    def _regularization_of_a_first_map(self) -> Network:
+        if self.first_map_regularization and self.first_map is None:
+            raise ValueError("first_map_regularization: there is no first_map; name its method, or leave this out")
         return self
 
 

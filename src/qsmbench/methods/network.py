@@ -79,7 +79,9 @@ class NetworkMethod(Method):
             notes.append(f"warning: voxel size outside what the network was trained on: {'; '.join(outside)}")
         b0_dir = scan.grid.b0_dir if kind.knows_b0_dir else (0.0, 0.0, 1.0)
         module = _module(path, self.architecture, modified, (here, b0_dir), str(scan.device))
-        inputs = network_input(scan, scaling, network.options.get("first_map"))
+        inputs = network_input(
+            scan, scaling, network.options.get("first_map"), network.options.get("first_map_regularization", ())
+        )
         if place is not None:
             inputs = torch.stack([place.to_standard(channel) for channel in inputs])
         chi = apply_in_windows(module, inputs, window=self.window, memory=self.memory, notes=notes)

@@ -8,7 +8,7 @@ and lost contrast are left to it. In the spirit of networks that refine an inver
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 
@@ -17,14 +17,25 @@ from qsmbench.methods.l2 import L2
 from qsmbench.methods.tv import TV
 from qsmbench.networks.scaling import Scaling
 
-# At their default parameters: L2 is linear in the field and takes a second for a head, TV a few and is closer.
-FIRST_MAPS: dict[str, Callable[[Scan], torch.Tensor]] = {"l2": L2(), "tv": TV()}
+# L2 is linear in the field and takes a second for a head, TV a few and is closer.
+FIRST_MAPS = {"l2": L2, "tv": TV}
 
 
-def network_input(scan: Scan, scaling: Scaling, first_map: str | None) -> torch.Tensor:
-    """Return the scaled channels (1 or 2, x, y, z) of a scan: its field, and the first map if there is one."""
+def network_input(
+    scan: Scan, scaling: Scaling, first_map: str | None = None, regularization: Sequence[float] = ()
+) -> torch.Tensor:
+    """Return the scaled channels (1 + maps, x, y, z) of a scan: its field, and first maps if there are any.
+
+    Args:
+        scan: field in ppm.
+        scaling: of the network.
+        first_map: method of the maps, if any.
+        regularization: of that method, in its own units, for each map; none: one map at the method's default.
+    """
     # A scan's field is zero outside the mask, in training as when the network is applied.
     channels = [scan.local_field / scaling.field_std]
     if first_map is not None:
-        channels.append(FIRST_MAPS[first_map](scan) / scaling.chi_std)
+        method = FIRST_MAPS[first_map]
+        methods = [method(regularization=r) for r in regularization] or [method()]
+        channels += [invert(scan) / scaling.chi_std for invert in methods]
     return torch.stack(channels)

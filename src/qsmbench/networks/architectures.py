@@ -58,6 +58,7 @@ class Architecture:
         hidden: list[int] | None = None,
         head: Head = "full",
         first_map: str | None = None,
+        first_map_regularization: list[float] | None = None,
     ) -> UNet:
         """Return the network with fresh weights.
 
@@ -67,6 +68,7 @@ class Architecture:
             hidden: widths of the weight-prediction layers.
             head: how kernels are predicted.
             first_map: which method's map it corrects (`qsmbench.methods.network_input`), if any.
+            first_map_regularization: of each of several such maps; by default one.
 
         Raises:
             InputError: an unknown head.
@@ -79,7 +81,7 @@ class Architecture:
             )
         else:
             convolution = PlainConv3d
-        corrects = first_map is not None
+        corrects = 0 if first_map is None else len(first_map_regularization or (None,))
         return UNet(convolution, channels, levels, self.size, transposed=self.transposed, corrects=corrects)
 
     def conditions(self, scaling: Scaling, voxel_size: torch.Tensor, b0_dir: torch.Tensor) -> torch.Tensor:

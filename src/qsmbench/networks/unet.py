@@ -45,7 +45,7 @@ class _Transposed(nn.Module):
 class UNet(nn.Module):
     """Local field and condition in, susceptibility out; both volumes scaled to unit standard deviation.
 
-    With a first map of chi as a second input channel the network gives that map's correction, and returns their sum.
+    With first maps of chi as further input channels the network gives what their mean lacks, and returns the sum.
 
     Args:
         convolution: makes a layer.
@@ -53,7 +53,7 @@ class UNet(nn.Module):
         levels: resolution levels.
         size: kernel edge.
         transposed: learn the way up instead of interpolating trilinearly.
-        corrects: there is a first map to correct.
+        corrects: first maps to correct.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class UNet(nn.Module):
         size: int = 3,
         *,
         transposed: bool = False,
-        corrects: bool = False,
+        corrects: int = 0,
     ) -> None:
         super().__init__()
         self.corrects = corrects
-        n_in = 2 if corrects else 1
+        n_in = 1 + corrects
         widths = [channels * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
             [_Block(convolution, n, m, size) for n, m in zip([n_in, *widths[:-1]], widths, strict=True)]
@@ -87,7 +87,7 @@ class UNet(nn.Module):
         return int(2 ** (len(self.down) - 1))
 
     def forward(self, inputs: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Map the field, and the first map where there is one, (B, 1 or 2, X, Y, Z) to chi (B, 1, X, Y, Z).
+        """Map the field, and the first maps where there are any, (B, 1 + maps, X, Y, Z) to chi (B, 1, X, Y, Z).
 
         Args:
             inputs: channels as made by `qsmbench.methods.network_input`.
@@ -111,4 +111,4 @@ class UNet(nn.Module):
                 x = functional.interpolate(x, size=skip.shape[2:], mode="trilinear", align_corners=False)
             x = block(torch.cat([skip, x], dim=1), condition)
         y: torch.Tensor = self.last(x, condition)[..., : shape[0], : shape[1], : shape[2]]
-        return y + inputs[:, 1:] if self.corrects else y
+        return y + inputs[:, 1:].mean(dim=1, keepdim=True) if self.corrects else y

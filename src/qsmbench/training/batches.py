@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,7 +26,7 @@ class Batch:
     """Samples side by side.
 
     Attributes:
-        inputs: (B, 1 or 2, X, Y, Z), what the network sees (`qsmbench.methods.network_input`).
+        inputs: (B, 1 + first maps, X, Y, Z), what the network sees (`qsmbench.methods.network_input`).
         chi: (B, 1, X, Y, Z), in units of chi's.
         mask: (B, 1, X, Y, Z), bool.
         condition: (B, n), what the network is told beside the field.
@@ -78,6 +79,7 @@ class Batches:
         architecture: Architecture,
         patch: Shape | None = None,
         first_map: str | None = None,
+        first_map_regularization: Sequence[float] = (),
         cache: float = 4e9,
     ) -> None:
         """Read from a set.
@@ -90,12 +92,13 @@ class Batches:
             scaling: of the network.
             architecture: of the network.
             patch: voxels cut from each sample of a step; by default the whole sample.
-            first_map: map that the network corrects, if any.
+            first_map: method whose map the network corrects, if any.
+            first_map_regularization: of each of several such maps.
             cache: bytes of memory for first maps, which are then made once.
         """
         self.stored, self.indices, self.seed, self.scaling = stored, indices, seed, scaling
         self.batch_size, self.architecture = batch_size, architecture
-        self.patch, self.first_map = patch, first_map
+        self.patch, self.first_map, self.regularization = patch, first_map, first_map_regularization
         self._room, self._kept = cache, dict[int, torch.Tensor]()
         self._order = lru_cache(maxsize=2)(self._permutation)
 
@@ -137,7 +140,7 @@ class Batches:
         first = self._kept.get(index)
         if first is None:
             # Half precision whether kept or not, so that the room for them does not change the numbers.
-            first = network_input(scan, self.scaling, self.first_map)[1:].half()
+            first = network_input(scan, self.scaling, self.first_map, self.regularization)[1:].half()
             if self._room >= (size := first.nelement() * first.element_size()):
                 self._kept[index], self._room = first, self._room - size
         return torch.cat([field, first.to(field.dtype)])

@@ -96,6 +96,8 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
         options |= {"hidden": list(spec.hidden), "head": spec.head}
     if spec.first_map is not None:
         options["first_map"] = spec.first_map
+    if spec.first_map_regularization:
+        options["first_map_regularization"] = list(spec.first_map_regularization)
     start = None if spec.start is None else _starting_point(spec, options)
     # A network that goes on learning keeps the units it has learned in.
     scaling = measure_scaling(stored, training) if start is None else start.scaling
@@ -109,6 +111,7 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
         architecture=kind,
         patch=spec.patch,
         first_map=spec.first_map,
+        first_map_regularization=spec.first_map_regularization,
     )
     checkpoint = weights.with_name(weights.name + ".checkpoint")
     start_hash = "" if spec.start is None else sha256_of(resolve(spec.start))
