@@ -71,6 +71,7 @@ def describe(results: Path, name: str, trained: TrainedNetwork) -> dict[str, Any
         "architecture": trained.architecture,
         "source": architecture(trained.architecture).source,
         "options": trained.options,
+        "sees": sees(spec),
         "parameters": trained.record["n_parameters"],
         "voxel_size_mm": {"min": [round(v, 3) for v in low], "max": [round(v, 3) for v in high]},
         "training": spec,
@@ -110,16 +111,25 @@ def scores_of(results: Path, name: str) -> dict[str, dict[str, float]]:
     return found
 
 
+def sees(training: dict[str, Any]) -> str:
+    """What a network is given, in words."""
+    if not training["first_map"]:
+        return "the field"
+    name, strengths = training["first_map"].upper(), training.get("first_map_regularization", [])
+    if not strengths:
+        return f"the field and its {name} map"
+    return f"the field and its {name} maps of regularization " + " and ".join(f"{r:g}" for r in strengths)
+
+
 def page(name: str, card: dict[str, Any]) -> str:
     """The card for people."""
     low, high = (" x ".join(f"{v:g}" for v in card["voxel_size_mm"][end]) for end in ("min", "max"))
     last, training, data = card["course"][-1], card["training"], card["data"]
-    first = training["first_map"]
-    sees = f"the field and its {first.upper()} map, which it corrects" if first else "the field alone"
+    corrects = ", which it corrects" if training["first_map"] else " alone"
     lines = [
         f"# {name}",
         "",
-        f"{card['architecture']}: {card['source']}. It sees {sees}.",
+        f"{card['architecture']}: {card['source']}. It sees {card['sees']}{corrects}.",
         "",
         f"- Use: {USE}",
         f"- Voxel sizes: {low} mm" + (f" to {high} mm" if high != low else "") + ".",

@@ -56,11 +56,9 @@ def weights_table() -> list[str]:
     for name in shipped():
         card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         low, high = (" x ".join(f"{v:g}" for v in card["voxel_size_mm"][end]) for end in ("min", "max"))
-        first = card["training"]["first_map"]
-        sees = f"field and {first.upper()} map" if first else "field"
         size = (FOLDER / f"{name}.pt").stat().st_size / 1e6
         lines.append(
-            f"| [{name}](../src/qsmbench/networks/weights_files/{name}.md) | {sees} | "
+            f"| [{name}](../src/qsmbench/networks/weights_files/{name}.md) | {card['sees']} | "
             f"{card['parameters'] / 1e6:.2f} M | "
             f"{size:.1f} | {low if low == high else f'{low} to {high}'} | {card['data']['training']} | "
             f"{card['training']['steps']} | {card['cpu_hours']:.2f} |"

@@ -162,6 +162,9 @@ def test_a_first_map_costs_its_method_once_a_sample():
     assert more == pytest.approx(rate.seconds * mvoxels * spec.n_samples)
     more = cost(train, corrected, CPU).memory_mb - cost(train, plain, CPU).memory_mb
     assert more == pytest.approx(rate.memory_mb * mvoxels + 2 * mvoxels * spec.n_samples), "half precision"
+    twice = with_network(first_map="tv", first_map_regularization=(1e-3, 4e-3))
+    more = (cost(train, twice, CPU).core_hours - cost(train, plain, CPU).core_hours) * 3600
+    assert more == pytest.approx(2 * rate.seconds * mvoxels * spec.n_samples)
     use = next(j for j in jobs(plain) if j.rule == "reconstruct" and j.network)
     more = (cost(use, corrected, CPU).core_hours - cost(use, plain, CPU).core_hours) * 3600
     assert more == pytest.approx(rate.seconds * use.mvoxels * use.n_volumes)

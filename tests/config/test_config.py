@@ -61,6 +61,10 @@ def test_documentation_of_keys_is_current():
         ({"methods": {"meta-qsm": {"network": "unet"}}}, "methods.meta-qsm.network: no network is named 'unet'"),
         ({"networks": {"a b": {"train_set": "train", "steps": 3}}}, "networks.a b"),
         ({"networks": {"net": {"train_set": "test-random", "steps": 3}}}, "is not a synthetic set with role: train"),
+        (
+            {"networks": {"net": {"train_set": "train", "steps": 3, "first_map_regularization": [0.001]}}},
+            "networks.net.*there is no first_map",
+        ),
         ({"seed": "many"}, "key 'seed': input should be a valid integer"),
     ],
 )

@@ -18,6 +18,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
+from qsmbench.methods.network_input import network_input
 from qsmbench.methods.registry import build
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
@@ -239,6 +240,51 @@ def test_mixed_precision_stays_near_single(store, tmp_path):
         courses.append(float(rows(record)[-1]["loss"]))
     assert courses[1] != courses[0]
     assert courses[1] == pytest.approx(courses[0], rel=0.05)
+
+
+def test_a_trained_network_needs_the_right_voxel_size(tmp_path):
+    """It has learned what each voxel size does to the dipole: told the sizes in another order, it is worse."""
+    path, shape, sizes = tmp_path / "set.zarr", (16, 16, 16), [(1.0, 1.0, 3.0), (3.0, 1.0, 1.0), (1.0, 3.0, 1.0)]
+    create_store(path, shape, 30, 30, {})
+    samples = []
+    for number in range(30):
+        voxel_size = sizes[number % 3]
+        chi = gaussian_filter(np.random.default_rng(number).standard_normal(shape), [1.2 / v for v in voxel_size])
+        chi = (0.05 * chi / chi.std()).astype(np.float32)
+        field = forward_field(torch.from_numpy(chi), Grid(shape, voxel_size)).numpy()
+        samples.append(Sample(chi, field, np.ones(shape, bool), voxel_size, (0.0, 0.0, 1.0)))
+    write_shard(path, 0, samples)
+    more = {"channels": 8, "hidden": (8, 4), "steps": 120, "batch_size": 4, "optimiser": "adam"}
+    spec = SPEC.model_copy(update=more | {"learning_rate": 3e-3, "decay": 0.9, "decay_steps": 40})
+    train(path, spec, tmp_path / "net.pt", tmp_path / "net.csv")
+    stored, network = StoredSet(path), build("meta-qsm", {}, tmp_path / "net.pt")
+    for index in split(30, spec.validation_fraction, spec.seed)[1]:
+        scan, truth = stored.scan(index), stored.reference(index).chi
+        x, y, z = scan.grid.voxel_size
+        right, wrong = (
+            np.linalg.norm(network(replace(scan, grid=Grid(shape, told))).numpy() - truth) / np.linalg.norm(truth)
+            for told in ((x, y, z), (y, z, x))
+        )
+        assert right < 0.8
+        assert wrong > 1.1 * right
+
+
+def test_several_maps_of_one_method_are_channels_and_their_mean_is_corrected(store, tmp_path):
+    more = {"first_map": "l2", "first_map_regularization": (1e-3, 1e-1), "patch": (16, 12, 12), "steps": 20}
+    weights = tmp_path / "net.pt"
+    train(store, SPEC.model_copy(update=more), weights, tmp_path / "record.csv")
+    network, scan = load_network(weights), StoredSet(store).scan(0)
+    assert network.options["first_map_regularization"] == [1e-3, 1e-1]
+    maps = torch.stack([build("l2", {"regularization": r})(scan) for r in (1e-3, 1e-1)])
+    inputs = network_input(scan, network.scaling, "l2", (1e-3, 1e-1))
+    torch.testing.assert_close(inputs[1:] * network.scaling.chi_std, maps)
+    assert not torch.allclose(maps[0], maps[1])
+    # With a last layer that adds nothing, the mean of the maps comes out.
+    for name, value in network.state.items():
+        if name.startswith("last.head"):
+            value.zero_()
+    network.save(weights)
+    torch.testing.assert_close(build("meta-qsm", {}, weights)(scan), maps.mean(dim=0))
 
 
 def test_a_network_that_corrects_a_map_starts_from_it_and_learns_from_patches(store, tmp_path):
