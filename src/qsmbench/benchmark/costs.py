@@ -20,14 +20,13 @@ from pydantic import BaseModel, ConfigDict
 from qsmbench.benchmark.jobs import Job, jobs
 from qsmbench.benchmark.site import Site
 from qsmbench.config.model import Config, GivenNetwork, Network
+from qsmbench.training.memory import KEPT_MAPS_MB
 
 RATES = Path(__file__).with_name("rates.yaml")
 # Beyond the measured memory and time, on machines that are not the one measured.
 MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 # Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
 TRAINING_MARGIN = 1.5
-# Memory that a training keeps first maps in (`training.batches.Batches`).
-KEPT_MAPS_MB = 4000
 # Methods that ask for a GPU where the site has them: the registry's `wants_gpu`. Loading that takes seconds.
 GPU_METHODS = frozenset({"deepqsm", "dip", "inr-qsm", "mesa-qsm", "meta-qsm", "meta-qsm-b0", "qsmnet"})
 
@@ -184,7 +183,7 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
             spec = config.synthetic[network.train_set]
             largest = prod(spec.recipe.shape) / 1e6
             mapped = min(job.n_volumes, spec.n_samples) * largest
-            # Half precision, as far as there is room (training/batches.py).
+            # Half precision, as far as there is room.
             kept = min(KEPT_MAPS_MB, 2 * mapped * size.n_first_maps)
             if network.patch is not None:
                 # Validation is on whole samples.

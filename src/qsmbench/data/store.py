@@ -229,10 +229,10 @@ class StoredSet:
         mask = self.mask(index)
         return Reference(np.where(mask, self._decoded("chi", index), np.float32(0)), mask, self.grid(index))
 
-    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return local_field, chi (float32 ppm), mask (bool) and voxel size (3,) of one sample, for training."""
-        voxel_size = self._voxel_size(index)
-        return self._decoded("local_field", index), self._decoded("chi", index), self.mask(index), voxel_size
+    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Grid]:
+        """Return local_field, chi (float32 ppm), mask (bool) and geometry of one sample, for training."""
+        grid = self.grid(index)
+        return self._decoded("local_field", index), self._decoded("chi", index), self.mask(index), grid
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:

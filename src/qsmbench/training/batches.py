@@ -19,6 +19,7 @@ from qsmbench.data.store import StoredSet
 from qsmbench.methods.network_input import network_input
 from qsmbench.networks.architectures import Architecture
 from qsmbench.networks.scaling import Scaling
+from qsmbench.training.memory import KEPT_MAPS_MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class Batches:
         patch: Shape | None = None,
         first_map: str | None = None,
         first_map_regularization: Sequence[float] = (),
-        cache: float = 4e9,
+        cache: float = KEPT_MAPS_MB * 1e6,
     ) -> None:
         """Read from a set.
 
@@ -121,8 +122,8 @@ class Batches:
         return Batch(inputs, chi, mask, self.architecture.conditions(self.scaling, voxel_sizes, b0_dirs), grids)
 
     def _load(self, pick: Pick) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Grid]:
-        field, chi, inside, _ = self.stored.pair(pick.sample)
-        grid, mask = self.stored.grid(pick.sample), torch.from_numpy(inside)
+        field, chi, inside, grid = self.stored.pair(pick.sample)
+        mask = torch.from_numpy(inside)
         scan = Scan(local_field=torch.from_numpy(field), mask=mask, grid=grid)
         inputs = self._inputs(pick.sample, scan)
         truth = torch.from_numpy(chi)[None] / self.scaling.chi_std
