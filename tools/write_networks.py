@@ -5,16 +5,20 @@ python tools/write_networks.py results-networks
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
 
+from qsmbench.data.store import StoredSet
 from qsmbench.networks.shipped import FOLDER, shipped
+from qsmbench.report.conditions import condition_figure, voxel_size_conditions
+from qsmbench.report.display import read_display
+from qsmbench.report.scores import read_scores
 
 DOCS = Path(__file__).parents[1] / "docs"
 FIGURE = "networks-voxel-size.png"
+BESIDE = ("tv-tuned", "medi-tuned")
 METRICS = {"rmse": ("RMSE (%)", 1), "hfen": ("HFEN (%)", 1), "ssim": ("SSIM", 3), "xsim": ("XSIM", 3)}
 
 
@@ -44,7 +48,20 @@ def main() -> None:
         lines += [f"## {spec['label']}", "", f"{int(own['n'].max())} samples of {shape}; mean and SD.", ""]
         lines += [*score_table(own, labels), "", *paired_table(compared[compared["set"] == name], labels)]
     (DOCS / "networks-compared.md").write_text("\n".join(lines), encoding="utf-8")
-    shutil.copyfile(results / "report/figures/rmse-against-voxel-size.png", DOCS / FIGURE)
+    (DOCS / FIGURE).write_bytes(figure(results))
+
+
+def figure(results: Path) -> bytes:
+    """RMSE against voxel size of the networks and the strongest of the others; all methods would hide them."""
+    display = read_display(results / "report/display.json")
+    scores = read_scores(results / "scores.parquet", display)
+    shown = {*display.trained_range, *BESIDE}
+    sizes = {
+        name: dict(enumerate(StoredSet(results / f"synthetic/{name}.zarr").vectors()[0].tolist()))
+        for name in display.sets
+    }
+    conditions = voxel_size_conditions(sizes, display.trained_range)
+    return condition_figure(scores[scores["method"].isin(shown)], display, "rmse", conditions)
 
 
 def weights_table() -> list[str]:

@@ -6,6 +6,7 @@ Errors are of phantom samples that no training saw (other seeds), without what t
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ MEGABYTES = 60
 
 def test_all_together_are_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < MEGABYTES * 1e6
-    assert "meta-qsm" in shipped()
+    assert set(shipped()) == {"meta-qsm", "mesa-research", "mesa-clinical", "deepqsm", "qsmnet"}
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -51,11 +52,11 @@ def test_each_has_a_card_that_tells_the_truth(name):
 
 @pytest.fixture(scope="module")
 def samples():
-    """Four phantom samples of different voxel sizes, as scans and truths."""
+    """Five phantom samples of different voxel sizes, as scans and truths."""
     head = head_phantom(seed=11)
     source = Source(head.chi, head.mask, Grid.from_affine(head.chi.shape, head.affine))
     found = []
-    for number, sizes in enumerate([(0.9, 1.2, 2.2), (1.4, 1.4, 3.0), (1.0, 1.0, 1.0), (0.7639, 0.7639, 3.0)]):
+    for number, sizes in enumerate([(0.9, 1.2, 2.2), (1.4, 1.4, 3.0), (1.0, 1.0, 1.0), (0.7639, 0.7639, 3.0), (0.5, 0.5, 2.0)]):
         recipe = Recipe.model_validate({
             "shape": (96, 96, 48), "voxel_size": {"min": sizes, "max": sizes}, "crop": {"placement": "centre"},
             "noise": {"enabled": True, "sd": (0.002, 0.002)},
@@ -73,15 +74,34 @@ def error(method, scan, truth):
 
 
 def test_meta_qsm_is_better_than_what_it_corrects_at_every_voxel_size(samples):
-    meta, tv = build("meta-qsm", {}, find("meta-qsm").shipped_weights), build("tv")
-    ratios = [error(meta, scan, truth) / error(tv, scan, truth) for scan, truth in samples]
+    weights = find("meta-qsm").shipped_weights
+    meta, maps = build("meta-qsm", {}, weights), corrected(load_network(weights))
+    ratios = [error(meta, scan, truth) / error(maps, scan, truth) for scan, truth in samples]
     assert max(ratios) < 0.97
     assert np.mean(ratios) < 0.85
 
 
+def corrected(network):
+    """What a network starts from: the mean of its first maps."""
+    name, strengths = network.options["first_map"], network.options["first_map_regularization"]
+    methods = [build(name, {"regularization": strength}) for strength in strengths]
+    return lambda scan: torch.stack([method(scan) for method in methods]).mean(dim=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("mesa-research", 4), ("mesa-clinical", 3), ("deepqsm", 2), ("qsmnet", 2)]
+)
+def test_a_network_of_one_resolution_is_better_there_than_what_it_corrects(samples, name, number):
+    network = load_network(f"shipped:{name}")
+    scan, truth = samples[number]
+    assert scan.grid.voxel_size == pytest.approx(network.scaling.typical_voxel_size, rel=1e-4)
+    method = build(network.architecture, {}, Path(f"shipped:{name}"))
+    assert error(method, scan, truth) < error(corrected(network), scan, truth)
+
+
 def test_a_network_without_weights_of_its_name_says_which_there_are():
     assert find("mesa-qsm").shipped_weights is None
-    with pytest.raises(InputError, match="give its weights with --weights FILE"):
+    with pytest.raises(InputError, match="--weights FILE, or one of shipped:mesa-clinical, shipped:mesa-research"):
         build("mesa-qsm")
     with pytest.raises(InputError, match="or one of shipped:meta-qsm"):
         build("meta-qsm")
