@@ -21,6 +21,9 @@ CPU, GPU = Site(), Site(gpu_partition="gpu", gpu_model="a100")
 PAPER = read_config(ROOT / "configs/paper.yaml")
 
 
+FIELD_ALONE = {"first_map": None, "first_map_regularization": ()}
+
+
 def with_network(**changes):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["networks"]["meta-qsm"] |= changes
@@ -45,7 +48,7 @@ def test_measured_jobs_come_out_again_within_a_quarter(job, seconds, megabytes):
 
 def test_training_costs_what_was_measured():
     """300 steps of four samples of 64x64x32 in a default run of November 2026."""
-    config = with_network(channels=8, levels=3, first_map=None, patch=None)
+    config = with_network(channels=8, levels=3, **FIELD_ALONE, patch=None)
     training = Job("train", ("meta-qsm",), 300 * 4, 64 * 64 * 32 / 1e6, network="meta-qsm")
     assert cost(training, config, CPU).core_hours * 3600 == pytest.approx(308, rel=0.15)
     assert cost(training, config, CPU).memory_mb == pytest.approx(896, rel=0.15)
@@ -98,7 +101,7 @@ def test_gpus_are_asked_for_where_the_site_has_them():
 
 
 def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
-    config, alone = with_network(devices=4, threads=3, first_map=None), with_network(first_map=None)
+    config, alone = with_network(devices=4, threads=3, **FIELD_ALONE), with_network(**FIELD_ALONE)
     two_a_node = GPU.model_copy(update={"gpus_per_node": 2})
     asked = resolved(config, two_a_node, "train", ["meta-qsm"])
     names = ("mpi", "tasks", "gpu", "nodes", "cpus_per_task")
@@ -154,7 +157,7 @@ def test_a_site_file_is_checked(tmp_path):
 
 def test_a_first_map_costs_its_method_once_a_sample():
     """Time and memory of training and of using a network that corrects another method's map."""
-    plain, corrected = with_network(first_map=None), with_network(first_map="tv")
+    plain, corrected = with_network(**FIELD_ALONE), with_network(first_map="tv", first_map_regularization=())
     rate, spec = read_rates().methods["tv"], plain.synthetic["train"]
     mvoxels = spec.recipe.shape[0] * spec.recipe.shape[1] * spec.recipe.shape[2] / 1e6
     train = next(j for j in jobs(plain) if j.rule == "train")

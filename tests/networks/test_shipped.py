@@ -56,7 +56,9 @@ def samples():
     head = head_phantom(seed=11)
     source = Source(head.chi, head.mask, Grid.from_affine(head.chi.shape, head.affine))
     found = []
-    for number, sizes in enumerate([(0.9, 1.2, 2.2), (1.4, 1.4, 3.0), (1.0, 1.0, 1.0), (0.7639, 0.7639, 3.0), (0.5, 0.5, 2.0)]):
+    for number, sizes in enumerate(
+        [(0.9, 1.2, 2.2), (1.4, 1.4, 3.0), (1.0, 1.0, 1.0), (0.7639, 0.7639, 3.0), (0.5, 0.5, 2.0)]
+    ):
         recipe = Recipe.model_validate({
             "shape": (96, 96, 48), "voxel_size": {"min": sizes, "max": sizes}, "crop": {"placement": "centre"},
             "noise": {"enabled": True, "sd": (0.002, 0.002)},
