@@ -35,7 +35,7 @@ def main() -> None:
     n_samples = group["chi"].shape[0]
     fields = {"role": "train", "n_samples": n_samples, "samples_per_shard": 1, "recipe": about["recipe"]}
     spec = SyntheticSet.model_validate(fields)
-    if recipe_hash(about["name"], spec, about["seed"], read_about(options.source_dir)) != about["recipe_hash"]:
+    if recipe_hash(about["drawn_as"], spec, about["seed"], read_about(options.source_dir)) != about["recipe_hash"]:
         sys.exit("the source's folder is not the one that the set was made from")
     rows = [
         r for p in options.store.with_suffix(".hashes").glob("*.json") for r in json.loads(p.read_text())["samples"]
@@ -46,7 +46,7 @@ def main() -> None:
     different: list[str] = []
     start = time.process_time()
     for number in chosen.tolist():
-        sample = sample_of(heads, spec.recipe, seed=about["seed"], name=about["name"], number=number)
+        sample = sample_of(heads, spec.recipe, seed=about["seed"], name=about["drawn_as"], number=number)
         again = {
             "chi": encode(sample.chi, "chi"),
             "local_field": encode(sample.local_field, "local_field"),

@@ -142,6 +142,44 @@ def test_recipe_hash_follows_what_samples_depend_on(undisturbed, source):
     assert len({*others, stored["recipe_hash"]}) == 5
 
 
+def test_a_set_that_takes_anothers_draws_differs_only_in_what_the_recipe_says(mixed):
+    """Same head, shapes, pose, contrast and noise level at another voxel size; a set of its own name has others."""
+    heads, spec = load_heads(mixed), SyntheticSet.model_validate(SPEC)
+    finer = {"shape": [32, 32, 24], "voxel_size": {"min": [2.0, 2.0, 3.0], "max": [2.0, 2.0, 3.0]}}
+    linked = SyntheticSet.model_validate(SPEC | {"recipe": finer, "draws_of": "set"})
+    assert (spec.drawn_as("set"), linked.drawn_as("finer")) == ("set", "set")
+    for number in range(4):
+        one = sample_of(heads, spec.recipe, seed=7, name="set", number=number)
+        other = sample_of(heads, linked.recipe, seed=7, name=linked.drawn_as("finer"), number=number)
+        apart = sample_of(heads, linked.recipe, seed=7, name="finer", number=number)
+        assert other.voxel_size == (2.0, 2.0, 3.0) != one.voxel_size
+        same = {k for k in one.parameters if k in other.parameters and one.parameters[k] == other.parameters[k]}
+        assert same >= {"head", "rotation", "size", "gain", "gamma", "tissue", "n_shapes", "noise_sd"}
+        assert apart.parameters["rotation"] != one.parameters["rotation"]
+
+
+def test_linked_sets_through_the_commands(tmp_path, source):
+    """With the same recipe a set that takes another's draws is that set, samples and labels, byte for byte."""
+    folders = {}
+    for name, extra in (("set", {}), ("copy", {"draws_of": "set"}), ("apart", {})):
+        spec = json.dumps(SPEC | {"n_samples": 2, "samples_per_shard": 2} | extra)
+        folders[name] = folder = tmp_path / name
+        common = ["--name", name, "--spec", spec, "--seed", "7", "--source-dir", str(source)]
+        store = ["--store", str(folder / "set.zarr")]
+        assert main(["create-set", *common, *store]) == 0
+        assert main(["make-shard", *common, *store, "--shard", "0", "--hashes", str(folder / "0.json")]) == 0
+        labels = ["--out", str(folder / "labels.zarr"), "--names", str(folder / "labels.json")]
+        assert main(["make-labels", *common, *labels]) == 0
+    first, copy, apart = (
+        {k: v for k, v in contents(f).items() if "zarr.json" not in k and not k.endswith("0.json")}
+        for f in folders.values()
+    )
+    assert first == copy
+    assert first != apart
+    hashes = [attributes(f / "set.zarr")["recipe_hash"] for f in folders.values()]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_cuda_that_is_not_there_is_refused(tmp_path, source, monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setitem(SPEC, "device", "cuda")

@@ -11,6 +11,7 @@ from qsmbench.config.load import check_config, read_config
 from qsmbench.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
+TEST_SET = {"role": "test", "n_samples": 2, "samples_per_shard": 2}
 
 
 @pytest.fixture
@@ -71,6 +72,25 @@ def test_documentation_of_keys_is_current():
 def test_refusals_name_the_key(content, change, message):
     with pytest.raises(InputError, match=message):
         check_config(content | change)
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ({"a": TEST_SET | {"draws_of": "b"}}, "synthetic.a.draws_of: no synthetic set is named 'b'"),
+        (
+            {"a": TEST_SET, "b": TEST_SET | {"draws_of": "a"}, "c": TEST_SET | {"draws_of": "b"}},
+            "synthetic.c.draws_of: 'b' takes the draws of another set",
+        ),
+        (
+            {"a": TEST_SET, "b": TEST_SET | {"role": "tune", "draws_of": "a"}},
+            "synthetic.b.draws_of: 'a' has role: test, this set has role: tune",
+        ),
+    ],
+)
+def test_draws_come_from_a_set_of_the_same_role_that_has_its_own(content, sets, message):
+    with pytest.raises(InputError, match=message):
+        check_config(content | {"synthetic": content["synthetic"] | sets})
 
 
 def test_unknown_key_deep_inside_a_recipe(content):

@@ -17,6 +17,7 @@ from qsmbench.report.formats import to_latex, to_markdown, write_tables
 from qsmbench.report.results import costs, find_results, noise_levels
 from qsmbench.report.spectrum import MAGIC_ANGLE, N_BINS, relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
+from qsmbench.report.sweeps import Sweep, find_sweeps, sweep_alt_text, sweep_figure
 from qsmbench.report.tables import paper_table
 from qsmbench.report.viewer import OUTSIDE, build_viewer, nifti_bytes, niivue_script
 from qsmbench.report.volumes import SetVolumes, Subject
@@ -219,3 +220,47 @@ def test_the_vendored_viewer_is_the_recorded_one() -> None:
     script, version = niivue_script()
     assert version == "0.69.0"
     assert len(script) > 1e6
+
+
+def sweep_set(size: tuple[float, float, float], **extra: object) -> dict[str, object]:
+    return {"role": "test", "draws_of": None, "recipe": {"voxel_size": {"min": size, "max": size}}} | extra
+
+
+def test_sweeps_are_sets_of_the_same_draws_that_differ_along_one_direction() -> None:
+    sets = {
+        "b": sweep_set((1.0, 1.0, 2.0)),
+        "a": sweep_set((0.5, 0.5, 2.0), draws_of="b"),
+        "c": sweep_set((1.5, 1.5, 2.0), draws_of="b"),
+        "thick": sweep_set((1.5, 1.5, 3.0), draws_of="b"),
+        "other heads": sweep_set((1.25, 1.25, 2.0)),
+        "tuning": sweep_set((0.75, 0.75, 2.0), draws_of="b", role="tune"),
+        "range": {
+            "role": "test", "draws_of": "b", "recipe": {"voxel_size": {"min": (1, 1, 2.0), "max": (2, 2, 2.0)}},
+        },
+    }  # fmt: skip
+    (plane,) = find_sweeps(sets)
+    assert (plane.sets, plane.sizes) == (("a", "b", "c"), (0.5, 1.0, 1.5))
+    assert plane.label == "voxel size in plane (mm), slices of 2 mm"
+    assert plane.voxels[2] == (1.5, 1.5, 2.0)
+    sets |= {"thin": sweep_set((1.5, 1.5, 1.5), draws_of="b")}
+    assert [s.sets for s in find_sweeps(sets)] == [("a", "b", "c"), ("thin", "c", "thick")]
+    assert find_sweeps({}) == []
+
+
+def test_a_sweep_is_drawn_and_told(display: Display) -> None:
+    """Means from hand-made scores; the differences are paired, so an offset of 2 has no interval at all."""
+    sweep = Sweep("size (mm)", ("a", "b", "c"), (0.5, 1.0, 1.5), tuple((v, v, 2.0) for v in (0.5, 1.0, 1.5)))
+    rows = [
+        {"set": s, "subject": str(i), "method": m, "metric": "rmse", "region": "mask", "value": 10.0 * k + i + offset}
+        for k, s in enumerate("abc") for i in range(4) for m, offset in (("tkd", 0.0), ("net", 2.0))
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows)
+    trained = display.model_copy(update={"trained_range": {"net": {"min": (1.0, 1.0, 2.0), "max": (1.0, 1.0, 2.0)}}})
+    png = sweep_figure(scores, trained, "rmse", [sweep])
+    assert png == sweep_figure(scores, trained, "rmse", [sweep])
+    assert png != sweep_figure(scores, display, "rmse", [sweep])  # No ring where nothing is known of the training.
+    text = sweep_alt_text(scores, display, "rmse", [sweep])
+    assert "TKD 1.5, 11.5, 21.5" in text
+    assert "Meta|QSM 3.5, 13.5, 23.5" in text
+    missing = scores[~((scores["set"] == "b") & (scores["method"] == "net"))]
+    assert len(sweep_figure(missing, trained, "rmse", [sweep])) > 1000

@@ -187,8 +187,9 @@ class Recomputation:
         found = []
         for name, index in self._choose("samples", things):
             spec, store = config.synthetic[name], f"synthetic/{name}.zarr"
+            drawn_as = spec.drawn_as(name)
             group = zarr.open_group(self.run.path / store, mode="r", zarr_format=3)
-            sample = sample_of(self.heads, spec.recipe, seed=config.seed, name=name, number=index)
+            sample = sample_of(self.heads, spec.recipe, seed=config.seed, name=drawn_as, number=index)
             where = f"{store}, sample {index}"
             stored = {key: np.asarray(group[key][index]) for key in (*VOLUMES, *VECTORS)}
             for key in ("chi", "local_field"):
@@ -203,9 +204,9 @@ class Recomputation:
             labels = f"synthetic/{name}.labels.zarr"
             if self.run.has(labels):
                 head = self.heads.sources[
-                    self.heads.choose(generator_for(config.seed, f"synthetic/{name}/head", index))
+                    self.heads.choose(generator_for(config.seed, f"synthetic/{drawn_as}/head", index))
                 ]
-                made = sample_labels(head, spec.recipe, generator_for(config.seed, f"synthetic/{name}", index))
+                made = sample_labels(head, spec.recipe, generator_for(config.seed, f"synthetic/{drawn_as}", index))
                 there = zarr.open_group(self.run.path / labels, mode="r", zarr_format=3)
                 old = np.asarray(there["labels"][index])
                 found.append(self._judge(check, f"{labels}, sample {index}", compare_labels(made, old)))

@@ -20,13 +20,13 @@ def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, o
 
     Args:
         source_dir: folder of the source.
-        name: of the set; part of every sample's seed.
+        name: of the set; part of every sample's seed, unless the set takes another's draws.
         spec: size and recipe of the set.
         seed: root seed of the run.
         out: Zarr store to write: labels (sample, x, y, z), int16.
         names: JSON to write: label to name.
     """
-    heads = load_heads(source_dir)
+    heads, drawn_as = load_heads(source_dir), spec.drawn_as(name)
     # Of the kinds of source only the phantom has labels, so heads of a mixture cannot disagree about names.
     known = {
         int(label): text
@@ -48,6 +48,6 @@ def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, o
         compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
     )
     for number in tqdm(range(spec.n_samples), unit="sample", disable=None):
-        source = heads.sources[heads.choose(generator_for(seed, f"synthetic/{name}/head", number))]
-        volumes[number] = sample_labels(source, spec.recipe, generator_for(seed, f"synthetic/{name}", number))
+        source = heads.sources[heads.choose(generator_for(seed, f"synthetic/{drawn_as}/head", number))]
+        volumes[number] = sample_labels(source, spec.recipe, generator_for(seed, f"synthetic/{drawn_as}", number))
     write_json_atomic(names, {str(label): text for label, text in (known | BODY_NAMES).items()})

@@ -31,6 +31,7 @@ def create_set(path: Path, name: str, spec: SyntheticSet, seed: int, source_dir:
     attributes = {
         "title": f"qsmbench synthetic set {name}",
         "name": name,
+        "drawn_as": spec.drawn_as(name),
         "seed": seed,
         "device": spec.device,
         "recipe": spec.recipe.model_dump(mode="json"),
@@ -46,13 +47,15 @@ def recipe_hash(name: str, spec: SyntheticSet, seed: int, heads: list[dict[str, 
     """SHA-256 of everything that a set's samples depend on but the code: equal hashes, equal samples."""
     drawn_from = [{"weight": head["weight"], "b0_dir": list(head["b0_dir"]), "files": head["files"]} for head in heads]
     recipe = spec.recipe.model_dump(mode="json")
-    return config_hash({"name": name, "seed": seed, "device": spec.device, "recipe": recipe, "heads": drawn_from})
+    return config_hash(
+        {"name": spec.drawn_as(name), "seed": seed, "device": spec.device, "recipe": recipe, "heads": drawn_from}
+    )
 
 
 def sample_of(
     heads: Heads, recipe: Recipe, *, seed: int, name: str, number: int, device: torch.device | None = None
 ) -> Sample:
-    """Sample ``number`` of the set ``name``; its parameters tell the head too."""
+    """Sample ``number`` as drawn for the set ``name``; its parameters tell the head too."""
     # A generator of its own: a mixture of one head gives the samples of that head alone.
     head = heads.choose(generator_for(seed, f"synthetic/{name}/head", number))
     sample = make_sample(heads.sources[head], recipe, generator_for(seed, f"synthetic/{name}", number), device)
@@ -67,7 +70,7 @@ def make_shard(
     Args:
         source_dir: folder of the source.
         store_path: the store, whose metadata exists.
-        name: of the set; part of every sample's seed.
+        name: of the set; part of every sample's seed, unless the set takes another's draws.
         spec: size and recipe of the set.
         shard: its number.
         seed: root seed of the run.
@@ -88,7 +91,8 @@ def make_shard(
 
     def samples() -> Iterator[store.Sample]:
         for number in tqdm(numbers, unit="sample", disable=None):
-            sample = sample_of(heads, spec.recipe, seed=seed, name=name, number=number, device=device)
+            drawn_as = spec.drawn_as(name)
+            sample = sample_of(heads, spec.recipe, seed=seed, name=drawn_as, number=number, device=device)
             drawn.append(sample.parameters)
             yield store.Sample(sample.chi, sample.local_field, sample.mask, sample.voxel_size, sample.b0_dir)
 

@@ -104,6 +104,15 @@ class SyntheticSet(Section):
         description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
     )
     recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
+    draws_of: Name | None = Field(
+        None,
+        description="another set whose draws this one takes: sample by sample the same head, shapes and noise level, "
+        "so that the two differ only in what their recipes differ in",
+    )
+
+    def drawn_as(self, name: str) -> str:
+        """The set in whose name the samples of this one, called ``name``, are drawn."""
+        return self.draws_of or name
 
     @property
     def n_shards(self) -> int:
@@ -343,6 +352,18 @@ class Config(Section):
                 raise ValueError(
                     f"networks.{name}.train_set: '{network.train_set}' is not a synthetic set with role: train"
                 )
+        for name, spec in self.synthetic.items():
+            if spec.draws_of is None:
+                continue
+            other = self.synthetic.get(spec.draws_of)
+            where = f"synthetic.{name}.draws_of"
+            if other is None:
+                raise ValueError(f"{where}: no synthetic set is named '{spec.draws_of}'")
+            if other.draws_of is not None:
+                raise ValueError(f"{where}: '{spec.draws_of}' takes the draws of another set; name that one")
+            # The heads of a test must not be those of training or tuning.
+            if other.role != spec.role:
+                raise ValueError(f"{where}: '{spec.draws_of}' has role: {other.role}, this set has role: {spec.role}")
         for name, run in self.methods.items():
             if run.network is not None and run.network not in self.networks:
                 raise ValueError(f"methods.{name}.network: no network is named '{run.network}'")

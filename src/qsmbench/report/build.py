@@ -27,6 +27,7 @@ from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
+from qsmbench.report.sweeps import find_sweeps, sweep_alt_text, sweep_figure
 from qsmbench.report.tables import Table, build_table, file_stem, fixed, paper_table
 from qsmbench.report.viewer import build_viewer
 from qsmbench.report.volumes import SetVolumes, Subjects
@@ -186,8 +187,7 @@ def _trends(scores: pd.DataFrame, display: Display, opened: Mapping[str, SetVolu
         "noise": [c for c in [Condition("noise of the field, SD (ppm)", noise, {})] if c.varies],
     }
     captions = {
-        "voxel-size": "Every subject a dot, a marker a set; lines join the means of bins. Shaded: the voxel sizes that "
-        "a network was trained on.",
+        "voxel-size": "Every subject a dot, a marker a set; lines join the means of bins.",
         "noise": "Every subject a dot, a marker a set; lines join the means of bins.",
     }
     label = display.metrics[metric].label
@@ -200,6 +200,22 @@ def _trends(scores: pd.DataFrame, display: Display, opened: Mapping[str, SetVolu
         )
         for kind, conditions in kinds.items()
         if conditions
+    ] + _sweeps(scores, display, metric)
+
+
+def _sweeps(scores: pd.DataFrame, display: Display, metric: str) -> list[Picture]:
+    """Error against voxel size on the same heads, where sets take each other's draws."""
+    sweeps = find_sweeps({n: s for n, s in display.config.get("synthetic", {}).items() if n in display.sets})
+    if not sweeps:
+        return []
+    return [
+        Picture(
+            f"{metric}-voxel-size-sweeps",
+            sweep_figure(scores, display, metric, sweeps),
+            sweep_alt_text(scores, display, metric, sweeps),
+            f"{display.metrics[metric].label} against voxel size on the same heads, with the same shapes and noise "
+            "level. Below, the paired difference from the baseline with its 95 % interval (Student's t).",
+        )
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -70,7 +71,6 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
     # Ten colours tell methods apart better than twenty.
     palette = mpl.colormaps["tab10" if len(methods) <= 10 else "tab20"]
     colours = {m: palette(i % palette.N) for i, m in enumerate(methods)}
-    networks = [m for m in methods if any(m in condition.trained for condition in conditions)]
     with fixed_style():
         figure = Figure(figsize=(4.6 * len(conditions) + 1.6, 3.4), dpi=110, layout="constrained")
         panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
@@ -81,32 +81,31 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
                     if high > low:
                         axes.axvspan(low, high, color=colours[method], alpha=0.08, lw=0)
                     else:
-                        axes.axvline(low, color=colours[method], ls=":", lw=1.2)
-                    axes.text(
-                        (low + high) / 2,
-                        0.99 - 0.055 * networks.index(method),
-                        f"trained: {display.methods[method].label}",
-                        transform=axes.get_xaxis_transform(),
-                        ha="center",
-                        va="top",
-                        fontsize=7 if len(networks) == 1 else 6,
-                        color="#57606a",
-                    )
+                        # Networks trained at the same size: dashes of each colour in turn.
+                        same = [m for m in methods if condition.trained.get(m) == (low, high)]
+                        dash = (3 * same.index(method), (3, 3 * len(same) - 3 or 3))
+                        axes.axvline(low, color=colours[method], ls=(0, (1, 2)) if len(same) == 1 else dash, lw=1.2)
                 _draw_method(axes, own[own["method"] == method], condition, colours[method])
             axes.set_xlabel(condition.label)
             axes.grid(True, color="#dddddd", lw=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
-        handles = [
+        handles: list[Artist] = [
             mpl.lines.Line2D([], [], color=colours[m], marker="o", ms=4, lw=1.4, label=display.methods[m].label)
             for m in methods
-        ] + [
+        ]
+        handles += [
             mpl.lines.Line2D(
                 [], [], color="#57606a", marker=_MARKERS[i % len(_MARKERS)], ms=4, lw=0, label=display.sets[s].label
             )
             for i, s in enumerate(conditions[0].values)
         ]
+        found = [condition.trained[m] for condition in conditions for m in methods if m in condition.trained]
+        if any(high > low for low, high in found):
+            handles.append(mpl.patches.Patch(color="#57606a", alpha=0.15, lw=0, label="sizes a network was trained on"))
+        if any(high == low for low, high in found):
+            handles.append(mpl.lines.Line2D([], [], color="#57606a", ls=":", label="the one size it was trained on"))
         figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=7)
         return png_bytes(figure)
 
