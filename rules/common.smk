@@ -97,7 +97,9 @@ def shard_spec(wildcards):
     spec = CONFIG.synthetic[wildcards.set]
     first = int(wildcards.shard) * spec.samples_per_shard
     n_samples = min(first + spec.samples_per_shard, spec.n_samples)
-    return spec.model_copy(update={"n_samples": n_samples}).model_dump_json(exclude_none=True)
+    return spec.model_copy(update={"n_samples": n_samples}).model_dump_json(
+        exclude_none=True
+    )
 
 
 def metadata_of(wildcards):
