@@ -78,7 +78,7 @@ def _check_arguments(run: RunFolder, check: Check) -> None:
             check.find("contradiction", CONFIG, f"{_first_difference(config, whole)}, as {job.text} was told")
         for expected, where in _sections(job, config):
             told = _argument(job, "--spec")
-            if told is not None and _without_size(told) != _without_size(expected):
+            if told is not None and _comparable(told) != _comparable(expected):
                 text = f"{where}: {_first_difference(expected, told)}, as {job.text} was told"
                 check.find("contradiction", CONFIG, text)
 
@@ -105,11 +105,16 @@ def _sections(job: Job, config: dict[str, Any]) -> list[tuple[Any, str]]:
     return []
 
 
-def _without_size(section: Any) -> Any:
+def _comparable(section: Any) -> Any:
     # A shard knows the samples that it holds and not how many follow; labels of tables are no part of a result.
     if not isinstance(section, dict):
         return section
-    return {key: value for key, value in section.items() if key not in ("n_samples", "label")}
+    return _stated({key: value for key, value in section.items() if key not in ("n_samples", "label")})
+
+
+def _stated(value: Any) -> Any:
+    """Without the keys that say nothing: a job need not be told of an option that is off."""
+    return {k: _stated(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 def _first_difference(here: Any, there: Any, path: str = "") -> str:
