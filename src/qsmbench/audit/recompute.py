@@ -35,7 +35,7 @@ from qsmbench.audit.tolerance import (
 )
 from qsmbench.benchmark.acquisition import acquire_subject, read_truth
 from qsmbench.benchmark.evaluation import score_sample
-from qsmbench.benchmark.source import load_heads, make_source
+from qsmbench.benchmark.source import head_and_draws, load_heads, make_source
 from qsmbench.benchmark.subjects import scan_of, score_scan
 from qsmbench.benchmark.synthesis import sample_of
 from qsmbench.config.model import ChallengeSource, MixtureSource, NiftiSource, PhantomSource
@@ -203,10 +203,8 @@ class Recomputation:
                 found.append(self._judge(check, f"{where}, {key}", compare_steps(made, stored[key], 1e-9)))
             labels = f"synthetic/{name}.labels.zarr"
             if self.run.has(labels):
-                head = self.heads.sources[
-                    self.heads.choose(generator_for(config.seed, f"synthetic/{drawn_as}/head", index))
-                ]
-                made = sample_labels(head, spec.recipe, generator_for(config.seed, f"synthetic/{drawn_as}", index))
+                head, rng = head_and_draws(self.heads, seed=config.seed, name=drawn_as, number=index)
+                made = sample_labels(self.heads.sources[head], spec.recipe, rng)
                 there = zarr.open_group(self.run.path / labels, mode="r", zarr_format=3)
                 old = np.asarray(there["labels"][index])
                 found.append(self._judge(check, f"{labels}, sample {index}", compare_labels(made, old)))

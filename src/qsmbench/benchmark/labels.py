@@ -8,9 +8,8 @@ import zarr
 from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
-from qsmbench.benchmark.source import load_heads, read_about
+from qsmbench.benchmark.source import head_and_draws, load_heads, read_about
 from qsmbench.config.model import SyntheticSet
-from qsmbench.core.seeds import generator_for
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.simulation.labels import BODY_NAMES, sample_labels
 
@@ -48,6 +47,6 @@ def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, o
         compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
     )
     for number in tqdm(range(spec.n_samples), unit="sample", disable=None):
-        source = heads.sources[heads.choose(generator_for(seed, f"synthetic/{drawn_as}/head", number))]
-        volumes[number] = sample_labels(source, spec.recipe, generator_for(seed, f"synthetic/{drawn_as}", number))
+        head, rng = head_and_draws(heads, seed=seed, name=drawn_as, number=number)
+        volumes[number] = sample_labels(heads.sources[head], spec.recipe, rng)
     write_json_atomic(names, {str(label): text for label, text in (known | BODY_NAMES).items()})

@@ -21,6 +21,7 @@ from scipy.ndimage import binary_fill_holes
 from qsmbench.config.model import ChallengeSource, MixtureSource, NiftiSource, PhantomSource
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Triple
+from qsmbench.core.seeds import generator_for
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.challenge2016 import challenge2016
 from qsmbench.data.download import sha256_of
@@ -139,6 +140,13 @@ def load_heads(folder: Path) -> Heads:
     about = read_about(folder)
     sources = tuple(_load(folder / str(number), head["b0_dir"]) for number, head in enumerate(about))
     return Heads(sources, tuple(head["weight"] for head in about))
+
+
+def head_and_draws(heads: Heads, *, seed: int, name: str, number: int) -> tuple[int, np.random.Generator]:
+    """Which head sample ``number`` drawn for the set ``name`` is made from, and the generator of all else it draws."""
+    # A generator of its own: a mixture of one head gives the samples of that head alone.
+    head = heads.choose(generator_for(seed, f"synthetic/{name}/head", number))
+    return head, generator_for(seed, f"synthetic/{name}", number)
 
 
 def _load(folder: Path, b0_dir: Triple) -> Source:

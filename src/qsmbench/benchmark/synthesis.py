@@ -11,10 +11,9 @@ import torch
 from tqdm import tqdm
 
 from qsmbench.benchmark.evaluation import config_hash
-from qsmbench.benchmark.source import load_heads, read_about
+from qsmbench.benchmark.source import head_and_draws, load_heads, read_about
 from qsmbench.config.model import SyntheticSet
 from qsmbench.core.errors import InputError
-from qsmbench.core.seeds import generator_for
 from qsmbench.data import store
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.disk import check_space, set_bytes
@@ -56,9 +55,8 @@ def sample_of(
     heads: Heads, recipe: Recipe, *, seed: int, name: str, number: int, device: torch.device | None = None
 ) -> Sample:
     """Sample ``number`` as drawn for the set ``name``; its parameters tell the head too."""
-    # A generator of its own: a mixture of one head gives the samples of that head alone.
-    head = heads.choose(generator_for(seed, f"synthetic/{name}/head", number))
-    sample = make_sample(heads.sources[head], recipe, generator_for(seed, f"synthetic/{name}", number), device)
+    head, rng = head_and_draws(heads, seed=seed, name=name, number=number)
+    sample = make_sample(heads.sources[head], recipe, rng, device)
     return replace(sample, parameters={"head": head} | sample.parameters)
 
 

@@ -186,17 +186,14 @@ def _trends(scores: pd.DataFrame, display: Display, opened: Mapping[str, SetVolu
         "voxel-size": [c for c in voxel_size_conditions(sizes, display.trained_range) if c.varies],
         "noise": [c for c in [Condition("noise of the field, SD (ppm)", noise, {})] if c.varies],
     }
-    captions = {
-        "voxel-size": "Every subject a dot, a marker a set; lines join the means of bins.",
-        "noise": "Every subject a dot, a marker a set; lines join the means of bins.",
-    }
     label = display.metrics[metric].label
     return [
         Picture(
             f"{metric}-against-{kind}",
             condition_figure(scores, display, metric, conditions),
             condition_alt_text(scores, display, metric, conditions),
-            f"{label} against {kind.replace('-', ' ')}. {captions[kind]}",
+            f"{label} against {kind.replace('-', ' ')}. Every subject a dot, a marker a set; lines join the means of "
+            "bins.",
         )
         for kind, conditions in kinds.items()
         if conditions

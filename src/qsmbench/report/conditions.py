@@ -16,6 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from qsmbench.report.colours import method_colours, method_handles
 from qsmbench.report.display import Display
 from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.scores import WHOLE_MASK
@@ -68,9 +69,7 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
     info = display.metrics[metric]
     own = scores[(scores["metric"] == metric) & (scores["region"] == WHOLE_MASK) & scores["value"].notna()]
     methods = [m for m in display.methods if (own["method"] == m).any()]
-    # Ten colours tell methods apart better than twenty.
-    palette = mpl.colormaps["tab10" if len(methods) <= 10 else "tab20"]
-    colours = {m: palette(i % palette.N) for i, m in enumerate(methods)}
+    colours = method_colours(methods)
     with fixed_style():
         figure = Figure(figsize=(4.6 * len(conditions) + 1.6, 3.4), dpi=110, layout="constrained")
         panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
@@ -91,10 +90,7 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
-        handles: list[Artist] = [
-            mpl.lines.Line2D([], [], color=colours[m], marker="o", ms=4, lw=1.4, label=display.methods[m].label)
-            for m in methods
-        ]
+        handles: list[Artist] = [*method_handles(colours, display)]
         handles += [
             mpl.lines.Line2D(
                 [], [], color="#57606a", marker=_MARKERS[i % len(_MARKERS)], ms=4, lw=0, label=display.sets[s].label

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
+from qsmbench.report.colours import method_colours, method_handles
 from qsmbench.report.display import Display
 from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.scores import WHOLE_MASK
@@ -76,8 +77,7 @@ def sweep_figure(scores: pd.DataFrame, display: Display, metric: str, sweeps: Se
     info, baseline = display.metrics[metric], display.baseline_method
     tables = [_values(scores, metric, sweep) for sweep in sweeps]
     methods = [m for m in display.methods if any(m in t for table in tables for t in table)]
-    palette = mpl.colormaps["tab10" if len(methods) <= 10 else "tab20"]
-    colours = {m: palette(i % palette.N) for i, m in enumerate(methods)}
+    colours = method_colours(methods)
     unit = f" ({info.unit})" if info.unit else ""
     with fixed_style():
         figure = Figure(figsize=(4.4 * len(sweeps) + 1.8, 6.0), dpi=110, layout="constrained")
@@ -115,10 +115,7 @@ def sweep_figure(scores: pd.DataFrame, display: Display, metric: str, sweeps: Se
         panels[0, 0].set_ylim(bottom=0)
         about = display.methods[baseline].label if baseline in display.methods else baseline
         panels[1, 0].set_ylabel(f"difference from {about}{unit}")
-        handles = [
-            mpl.lines.Line2D([], [], color=colours[m], marker="o", ms=4, lw=1.4, label=display.methods[m].label)
-            for m in methods
-        ]
+        handles = method_handles(colours, display)
         if any(_own_size(display, m, sweep) is not None for m in methods for sweep in sweeps):
             handles.append(
                 mpl.lines.Line2D([], [], color=_INK, marker="o", ms=9, mfc="none", lw=0, label="trained at this size")
