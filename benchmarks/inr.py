@@ -70,7 +70,7 @@ def errors(text: str, noise: float, scan: Scan, chi: torch.Tensor) -> None:
     found = method.reconstruct(scan)
     seconds = time.process_time() - started
     values = score(found.chi.numpy(), chi.numpy(), scan.mask.numpy(), scan.grid.voxel_size, METRICS)
-    n_steps = len(found.courses[0].values) if found.courses else 0
+    n_steps = len(found.convergence[0].values) if found.convergence else 0
     print(
         f"| {1000 * noise:g} | {text} | {values['rmse']:.1f} | {values['hfen']:.1f} | {values['xsim']:.3f} "
         f"| {seconds:.0f} | {n_steps or ''} |",

@@ -194,8 +194,8 @@ def test_maps_say_how_the_iterations_went_and_scores_are_of_every_kind(results, 
     options = {"max_iterations": 3}
     reconstruct_subjects(method="ilsqr", options=options, weights=None, out=maps, timings=timings, **arguments)
     sidecar = json.loads((maps / f"sub-{SUBJECT}/anat/sub-{SUBJECT}_Chimap.json").read_text())
-    assert sidecar["Courses"]
-    assert all(course["values"] for course in sidecar["Courses"])
+    assert sidecar["Convergence"]
+    assert all(course["values"] for course in sidecar["Convergence"])
     assert pd.read_csv(timings)["peak_mb"].item() > 50
     evaluate_subjects(
         set_name="little",

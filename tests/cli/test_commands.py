@@ -89,7 +89,7 @@ def test_three_orientations_beat_one(files, capsys, tmp_path):
     assert "condition number 2.03, 3 orientations" in capsys.readouterr().out
     made = json.loads((tmp_path / "cosmos.json").read_text())
     assert made["condition_number"] == pytest.approx(2.031, abs=1e-2)
-    assert made["courses"][0]["values"]
+    assert made["convergence"][0]["values"]
     assert main(["score", "--estimate", out, "--reference", files["chi"], "--mask", files["mask"]]) == 0
     assert json.loads(capsys.readouterr().out)["rmse"] < 5
     assert "--b0-dir is given for 2 orientations" in refused(capsys, main(arguments[:-4]))
@@ -98,7 +98,7 @@ def test_three_orientations_beat_one(files, capsys, tmp_path):
 def test_the_course_of_an_iterative_method_is_written_beside_its_map(files):
     assert reconstruct(files, "tv", "--option", "max_iterations=3") == 0
     beside = json.loads(Path(files["out"]).with_name(Path(files["out"]).name.split(".")[0] + ".json").read_text())
-    (course,) = beside["courses"]
+    (course,) = beside["convergence"]
     assert (course["name"], course["converged"], len(course["values"])) == ("TV", False, 3)
     assert beside["parameters"]["max_iterations"] == 3
 

@@ -81,7 +81,7 @@ def test_unknown_option_is_refused_with_the_nearest_known_one(name, weights_for)
 
 
 def test_the_course_of_iterations_is_json(method, small_scan):
-    for course in method.reconstruct(small_scan).courses:
+    for course in method.reconstruct(small_scan).convergence:
         assert course.values
         assert json.loads(json.dumps(asdict(course), allow_nan=False))["converged"] is course.converged
 

@@ -28,7 +28,7 @@ def error(found, chi, mask):
 @pytest.mark.parametrize("b0_dirs", [SIXTY, OBLIQUE])
 def test_without_noise_chi_comes_back(case, b0_dirs):
     result = cosmos(multi_orientation(*case, b0_dirs, padding=4), tolerance=1e-5, padding=4)
-    (course,) = result.courses
+    (course,) = result.convergence
     assert course.converged
     assert error(result.chi, case[0], case[1]) < 2e-3
     assert torch.equal(result.mask, case[1])
@@ -54,7 +54,7 @@ def test_the_closed_form_is_exact_for_a_field_that_is_known_everywhere(case):
 def test_iterations_beat_the_closed_form_on_masked_fields(case):
     scans = multi_orientation(*case, SIXTY)
     closed, iterated = cosmos(scans, "closed"), cosmos(scans)
-    assert closed.courses == ()
+    assert closed.convergence == ()
     assert error(iterated.chi, case[0], case[1]) < 0.5 * error(closed.chi, case[0], case[1])
 
 

@@ -6,7 +6,7 @@ import torch
 
 from qsmbench.core.grid import Grid
 from qsmbench.methods.fastqsm import fast_qsm, trust
-from qsmbench.methods.ramp import falling_ramp, percentiles
+from qsmbench.methods.percentile_weights import falling_weights, percentiles
 from qsmbench.methods.tkd import TKD
 from qsmbench.physics.dipole import DipoleConvolution, dipole_kernel
 
@@ -45,11 +45,11 @@ def test_ramp_between_exact_percentiles():
     values = torch.arange(101.0)
     where = torch.ones(101, dtype=torch.bool)
     assert percentiles(values, (50, 70)) == (50.0, 70.0)
-    w = falling_ramp(values, where, (50, 70))
+    w = falling_weights(values, where, (50, 70))
     assert w[[0, 50, 60, 70, 100]].tolist() == [1, 1, 0.5, 0, 0]
-    assert float(falling_ramp(values, values > 1000, (50, 70)).sum()) == 0
+    assert float(falling_weights(values, values > 1000, (50, 70)).sum()) == 0
 
 
 def test_ramp_over_one_value_is_a_step():
     values = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0])
-    assert falling_ramp(values, torch.ones(5, dtype=torch.bool), (20, 60)).tolist() == [1, 1, 1, 1, 0]
+    assert falling_weights(values, torch.ones(5, dtype=torch.bool), (20, 60)).tolist() == [1, 1, 1, 1, 0]

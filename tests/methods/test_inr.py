@@ -68,7 +68,7 @@ def test_patches_leave_no_voxel_of_the_mask_out(small_scan):
 
 def test_the_papers_network_runs_and_learns(small_scan):
     first, second = (INRQSM(**(SIREN | {"epochs": n, "final_rate": 1.0, "tolerance": 0})) for n in (1, 12))
-    losses = [m.reconstruct(small_scan).courses[1].values[-1] for m in (first, second)]
+    losses = [m.reconstruct(small_scan).convergence[1].values[-1] for m in (first, second)]
     assert losses[1] < 0.7 * losses[0]
 
 
@@ -192,7 +192,7 @@ def test_a_warm_start_is_saved_and_goes_on(small_scan, tmp_path):
     file = tmp_path / "net.pt"
     INRQSM(**SIREN, save=str(file))(small_scan)
     cold, warm = (
-        INRQSM(**SIREN, warm_start=start).reconstruct(small_scan).courses[1].values[0] for start in (None, str(file))
+        INRQSM(**SIREN, warm_start=start).reconstruct(small_scan).convergence[1].values[0] for start in (None, str(file))
     )
     assert warm < cold
     with pytest.raises(InputError, match=r"the warm start .* is of .*'width': 16.*, not"):

@@ -81,7 +81,7 @@ def test_no_field_gives_no_chi(chi, scan):
 
 def test_stopping_early_is_said(scan, caplog):
     with caplog.at_level(logging.WARNING):
-        (course,) = RTS(max_iterations=1).reconstruct(scan).courses
+        (course,) = RTS(max_iterations=1).reconstruct(scan).convergence
     assert len(course.values) == 1
     assert not course.converged
     assert "RTS stopped at its limit of 1 iterations" in caplog.text

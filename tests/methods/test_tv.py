@@ -111,7 +111,7 @@ def test_no_field_gives_no_chi(scan):
 
 def test_stopping_early_is_said(scan, caplog):
     with caplog.at_level(logging.WARNING):
-        (course,) = TV(max_iterations=2).reconstruct(scan).courses
+        (course,) = TV(max_iterations=2).reconstruct(scan).convergence
     assert len(course.values) == 2
     assert not course.converged
     assert "TV stopped at its limit of 2 iterations" in caplog.text

@@ -64,12 +64,12 @@ def reconstruct_set(
     rows: list[dict[str, Any]] = []
     for index in tqdm(range(len(stored)), unit="subject", desc=method, disable=None):
         result = attempt(stored.scan(index), index)
-        row = {"sample": index, **result.outcome, "sha256": "", "courses": []}
+        row = {"sample": index, **result.outcome, "sha256": "", "convergence": []}
         if (found := result.found) is not None:
             chi = found.chi.numpy()
             volumes[index] = chi
             row["sha256"] = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
-            row["courses"] = [asdict(course) for course in found.courses]
+            row["convergence"] = [asdict(course) for course in found.convergence]
             row |= {"notes": list(found.notes)} if found.notes else {}
         rows.append(row)
     weights_hash = "" if weights is None else sha256_of(weights)

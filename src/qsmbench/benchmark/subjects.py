@@ -98,7 +98,7 @@ def reconstruct_subjects(
                 "Units": "ppm",
                 "Method": method,
                 "Parameters": find(method).options | options,
-                "Courses": [asdict(course) for course in found.courses],
+                "Convergence": [asdict(course) for course in found.convergence],
                 "Notes": list(found.notes),
                 "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],
             }

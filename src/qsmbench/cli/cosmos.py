@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
             "b0_dirs": [list(scan.grid.b0_dir) for scan in scans],
             "condition_number": found.condition_number,
             "n_voxels": int(found.mask.sum()),
-            "courses": [asdict(course) for course in found.courses],
+            "convergence": [asdict(course) for course in found.convergence],
             "code_version": code_version(),
         },
     )

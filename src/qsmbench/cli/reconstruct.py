@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
             "b0_dir": list(scan.grid.b0_dir),
             "voxel_size": list(grid.voxel_size),
             "seconds": round(seconds, 3),
-            "courses": [asdict(course) for course in found.courses],
+            "convergence": [asdict(course) for course in found.convergence],
             "notes": list(found.notes),
             "code_version": code_version(),
         },

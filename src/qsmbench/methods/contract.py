@@ -16,7 +16,7 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
-from qsmbench.methods.course import Course
+from qsmbench.methods.convergence import Convergence
 
 
 class ReconstructionError(RuntimeError):
@@ -44,13 +44,13 @@ class Reconstruction:
 
     Attributes:
         chi: (x, y, z), float32, ppm, zero outside the mask.
-        courses: one for each loop, in order; empty for a direct method.
+        convergence: one for each loop, in order; empty for a direct method.
         grid: of chi where it is not the scan's.
         notes: what a user should know of how it was made, warnings among them; a line each.
     """
 
     chi: torch.Tensor
-    courses: tuple[Course, ...] = ()
+    convergence: tuple[Convergence, ...] = ()
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
 
@@ -91,7 +91,7 @@ class Method(ABC):
         return replace(found, chi=chi)
 
     @abstractmethod
-    def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Course, ...]] | Reconstruction:
+    def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Convergence, ...]] | Reconstruction:
         """Return chi (x, y, z) in ppm, what lies outside the mask does not matter; an iterative one, its course too."""
 
 

@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
-from qsmbench.methods.course import Course
+from qsmbench.methods.convergence import Convergence
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.lsqr import lsqr
 from qsmbench.physics.dipole import DipoleConvolution
@@ -44,13 +44,13 @@ class Cosmos:
         chi: (x, y, z) float32, ppm, zero outside the mask.
         mask: (x, y, z) bool: where every scan has data.
         condition_number: of k-space, from the orientations alone.
-        courses: of LSQR; empty for the closed form.
+        convergence: of LSQR; empty for the closed form.
     """
 
     chi: torch.Tensor
     mask: torch.Tensor
     condition_number: float
-    courses: tuple[Course, ...]
+    convergence: tuple[Convergence, ...]
 
 
 def cosmos(
@@ -86,7 +86,7 @@ def cosmos(
     box = mask_box(known)
     cropped = [crop_scan(scan, box) for scan in scans]
     dipoles = [DipoleConvolution(scan.grid, padding, scan.device) for scan in cropped]
-    courses: tuple[Course, ...] = ()
+    convergence: tuple[Convergence, ...] = ()
     if solver == "closed":
         chi = _closed_form(cropped, dipoles, smallest**2 / 2)
     else:
@@ -105,7 +105,7 @@ def cosmos(
 
         fields = torch.stack([scan.local_field for scan in cropped]).mul_(weights)
         solution = lsqr(forward, adjoint, fields, tolerance=tolerance, max_iterations=max_iterations, name="COSMOS")
-        chi, courses = solution.x, (solution.course,)
+        chi, courses = solution.x, (solution.convergence,)
     chi = torch.where(mask, uncrop(chi, box, scans[0].grid), 0.0)
     return Cosmos(chi, mask, largest / smallest, courses)
 

@@ -18,7 +18,7 @@ import torch
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import seed_for
 from qsmbench.methods.contract import Method, ReconstructionError, parameter
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights
 from qsmbench.networks.deep_prior import DeepPrior
@@ -39,7 +39,7 @@ class DIP(Method):
     padding: float = parameter(1.25, "zero-padding of the convolution against wrap-around", at_least=1)
     seed: int = parameter(0, "of the input, the weights and the held-out voxels", at_least=0)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Fit on the mask's box; return the map with the least held-out residual."""
         box = mask_box(scan.mask)
         work = crop_scan(scan, box)
@@ -75,5 +75,5 @@ class DIP(Method):
                     best, best_chi, since = now, chi.detach(), 0
                 if iteration.step(now, converged=since >= self.patience, shown={"loss": f"{losses[-1]:.3g}"}):
                     break
-        course = Course("DIP loss", "loss", 0.0, tuple(losses), iteration.converged)
-        return uncrop(best_chi * UNIT, box, scan.grid), (iteration.course, course)
+        course = Convergence("DIP loss", "loss", 0.0, tuple(losses), iteration.converged)
+        return uncrop(best_chi * UNIT, box, scan.grid), (iteration.convergence, course)

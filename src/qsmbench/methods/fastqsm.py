@@ -16,7 +16,7 @@ import math
 import torch
 
 from qsmbench.core.scan import Scan
-from qsmbench.methods.ramp import percentiles
+from qsmbench.methods.percentile_weights import percentiles
 from qsmbench.methods.tkd import truncated_inverse
 from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.fourier import FourierFilter

@@ -25,7 +25,7 @@ from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.methods.medi_weights import data_weights
-from qsmbench.methods.ramp import percentiles
+from qsmbench.methods.percentile_weights import percentiles
 from qsmbench.physics.patches import Box
 
 UNIT = 0.05

@@ -31,11 +31,11 @@ import torch
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.course import Course
+from qsmbench.methods.convergence import Convergence
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.fastqsm import fast_qsm
 from qsmbench.methods.lsqr import Operator, Solution, lsqr
-from qsmbench.methods.ramp import falling_ramp
+from qsmbench.methods.percentile_weights import falling_weights
 from qsmbench.physics.differences import gradient, gradient_adjoint
 from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.fourier import FourierFilter
@@ -73,11 +73,11 @@ class ILSQR(Method):
         1.5, "enlargement of the mask's box against wrap-around; 2 moves the error by 0.07 points", at_least=1
     )
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Run the steps and subtract."""
         steps = self.steps(scan)
         chi = uncrop(steps.initial - steps.streaks, mask_box(scan.mask), scan.grid)
-        return chi, (steps.inversion.course, steps.removal.course)
+        return chi, (steps.inversion.convergence, steps.removal.convergence)
 
     def steps(self, scan: Scan) -> Steps:
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""
@@ -99,7 +99,7 @@ class ILSQR(Method):
     def _inversion(self, scan: Scan, dipole: DipoleConvolution) -> Solution:
         percents = (self.laplacian_low, self.laplacian_high)
         laplacian = masked_laplacian(scan.local_field, scan.mask, scan.grid.voxel_size).abs_()
-        weight = falling_ramp(laplacian, scan.mask, percents)
+        weight = falling_weights(laplacian, scan.mask, percents)
         del laplacian
         field = scan.local_field
         if self.system == "direct":
@@ -144,5 +144,5 @@ def edge_weights(
         n = mask.shape[axis] - 1
         inside = torch.zeros_like(mask)
         inside.narrow(axis, 0, n).copy_(mask.narrow(axis, 0, n) & mask.narrow(axis, 1, n))
-        weight[axis] = falling_ramp(weight[axis], inside, percents)
+        weight[axis] = falling_weights(weight[axis], inside, percents)
     return weight

@@ -30,7 +30,7 @@ from qsmbench.core.grid import Shape
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import seed_for
 from qsmbench.methods.contract import Method, Reconstruction, ReconstructionError, parameter
-from qsmbench.methods.course import Course
+from qsmbench.methods.convergence import Convergence
 from qsmbench.methods.crop import Box, crop_scan, mask_box, uncrop
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fastqsm import fast_qsm
@@ -124,7 +124,7 @@ class INRQSM(Method):
         missing = {f.name: PRESETS[self.preset][f.name] for f in fields(self) if getattr(self, f.name) is None}
         return _Options({**asdict(self), **{k: v for k, v in missing.items() if k not in _PATHS}})
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Fit, and sample the field at the voxels."""
         network, cropped, box, courses = self.fit(scan)
         chi = network.sample(lattice_axes(cropped.grid), cropped.mask, self.resolved().chunk)
@@ -147,7 +147,7 @@ class INRQSM(Method):
         x, y, z = (slice(s.start * n, s.stop * n) for s in box)
         return Reconstruction(uncrop(chi, (x, y, z), grid), courses, grid)
 
-    def fit(self, scan: Scan) -> tuple[NeuralField, Scan, Box, tuple[Course, ...]]:
+    def fit(self, scan: Scan) -> tuple[NeuralField, Scan, Box, tuple[Convergence, ...]]:
         """Fit the network; return it with the scan on the mask's box, that box, and the courses of the fit.
 
         The network's values are in units of 0.05 ppm, its coordinates in mm from the box's centre.

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import torch
 
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 
 Operator: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -28,21 +28,21 @@ class Solution:
 
     Attributes:
         x: the solution.
-        course: || A x - b || / || b || after each iteration, as LSQR's recurrence has it.
+        convergence: || A x - b || / || b || after each iteration, as LSQR's recurrence has it.
     """
 
     x: torch.Tensor
-    course: Course
+    convergence: Convergence
 
     @property
     def residuals(self) -> tuple[float, ...]:
         """Relative residual after each iteration."""
-        return self.course.values
+        return self.convergence.values
 
     @property
     def converged(self) -> bool:
         """Whether a tolerance ended it; otherwise the limit of iterations did."""
-        return self.course.converged
+        return self.convergence.converged
 
     @property
     def n_iterations(self) -> int:
@@ -79,7 +79,7 @@ def lsqr(
     alpha = norm(v)
     x = torch.zeros_like(v)
     if alpha == 0:
-        return Solution(x, Course(name, "relative residual", tolerance, (), True))
+        return Solution(x, Convergence(name, "relative residual", tolerance, (), True))
     u = b / beta
     v /= alpha
     direction = v.clone()
@@ -103,7 +103,7 @@ def lsqr(
             gradient = alpha * abs(cosine) / math.sqrt(squared_norm)
             if iteration.step(phi_bar / start, converged=gradient <= tolerance):
                 break
-    return Solution(x, iteration.course)
+    return Solution(x, iteration.convergence)
 
 
 def norm(x: torch.Tensor) -> float:

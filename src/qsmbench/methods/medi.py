@@ -33,7 +33,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights, smooth_components
@@ -88,12 +88,12 @@ class MEDI(Method):
     csf_fidelity: float = parameter(100.0, "lambda_CSF, for a uniform chi in CSF (Liu Z. 2018)", at_least=0)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Minimise on the mask's box; see :meth:`solve`."""
         chi, _, course = self.solve(scan)
         return chi, (course,)
 
-    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[Step], Course]:
+    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[Step], Convergence]:
         """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.
 
         Raises:
@@ -148,7 +148,7 @@ class _Problem:
         """|G|^2 in k-space."""
         return gradient_power(self.padded, self.grid.voxel_size).to(self.field.device)
 
-    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[Step], Course]:
+    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[Step], Convergence]:
         """Gauss-Newton from zero until the update is small."""
         options, twice = self.options, 2 * self.options.fidelity
         x, fx = torch.zeros_like(self.field), torch.zeros_like(self.field)
@@ -181,7 +181,7 @@ class _Problem:
                 if options.merit:
                     noise = self._tuned(noise, weights, fx)
                     weights = data_weights(noise, self.mask)
-        return x, steps, iteration.course
+        return x, steps, iteration.convergence
 
     def _normal(self, lagged: torch.Tensor, squared: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         def apply(dx: torch.Tensor) -> torch.Tensor:

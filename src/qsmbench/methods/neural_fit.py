@@ -29,7 +29,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.methods.contract import ReconstructionError
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.field_loss import UNIT, FieldLoss
 from qsmbench.methods.interruption import Stop, stop_on_signals
 from qsmbench.networks.neural_field import NeuralField, pieces
@@ -121,7 +121,7 @@ class NeuralFit:
         self.compensate = schedule.refresh > 0 and len(boxes) > 1
         self.stop = Stop()
 
-    def run(self) -> tuple[Course, Course]:
+    def run(self) -> tuple[Convergence, Convergence]:
         """Fit; return the course of the held-out residual's change, and of the loss.
 
         Raises:
@@ -163,8 +163,8 @@ class NeuralFit:
                     saved = time.monotonic()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
-        loss = Course("INR-QSM loss", "loss", 0.0, tuple(state.losses), iteration.converged)
-        return iteration.course, loss
+        loss = Convergence("INR-QSM loss", "loss", 0.0, tuple(state.losses), iteration.converged)
+        return iteration.convergence, loss
 
     def _step(self, box: Box) -> bool:
         """One patch; False where a signal came before the parameters were touched."""

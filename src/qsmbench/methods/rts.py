@@ -20,7 +20,7 @@ import torch
 
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
@@ -40,7 +40,7 @@ class RTS(Method):
     max_iterations: int = parameter(50, "most ADMM iterations", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Iterate on the mask\'s box."""
         work = fast_box(scan, self.padding)
         shape, voxel_size = work.padded, work.scan.grid.voxel_size
@@ -67,7 +67,7 @@ class RTS(Method):
                 change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
                 if iteration.step(change / norm if norm > 0 else 0.0):
                     break
-        return work.restore(x), (iteration.course,)
+        return work.restore(x), (iteration.convergence,)
 
 
 def _conjugate_residuals(

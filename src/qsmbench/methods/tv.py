@@ -19,7 +19,7 @@ import torch
 
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.course import Course, Iteration
+from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights
@@ -51,7 +51,7 @@ class TV(Method):
     max_iterations: int = parameter(150, "most ADMM iterations (FANSI)", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Course, ...]]:
+    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Iterate on the mask\'s box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
         work = fast_box(scan, self.padding)
@@ -82,7 +82,7 @@ class TV(Method):
                 change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
                 if iteration.step(change / norm if norm > 0 else 0.0):
                     break
-        return work.restore(x.div_(scale)), (iteration.course,)
+        return work.restore(x.div_(scale)), (iteration.convergence,)
 
     def _field_step(
         self, convolved: torch.Tensor, multiplier: torch.Tensor, field: torch.Tensor, weights: torch.Tensor

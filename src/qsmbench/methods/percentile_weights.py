@@ -16,7 +16,7 @@ def percentiles(values: torch.Tensor, percents: tuple[float, float]) -> tuple[fl
     return float(low), float(high)
 
 
-def falling_ramp(values: torch.Tensor, where: torch.Tensor, percents: tuple[float, float]) -> torch.Tensor:
+def falling_weights(values: torch.Tensor, where: torch.Tensor, percents: tuple[float, float]) -> torch.Tensor:
     """1 below the lower percentile of ``values`` inside ``where`` (bool), 0 above the upper one, linear between.
 
     Zero outside ``where``; where both percentiles are the same value, a step after it.

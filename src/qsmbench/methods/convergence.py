@@ -1,7 +1,7 @@
 """How an iteration went: what was watched, its value after each step, and whether it met its tolerance.
 
 An `Iteration` counts the steps of a loop, shows them on a terminal, and says so where the limit ends it. What it leaves
-is a `Course`, which is written beside the map.
+is a `Convergence`, which is written beside the map.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Course:
-    """The course of one iteration.
+class Convergence:
+    """How one iteration went.
 
     Attributes:
         name: of the method and step, "iLSQR inversion".
@@ -39,8 +39,8 @@ class Iteration:
     """Watches a loop; a context, so that the bar on the terminal ends with it.
 
     Args:
-        name: as in `Course`.
-        quantity: as in `Course`.
+        name: as in `Convergence`.
+        quantity: as in `Convergence`.
         tolerance: at or below which the loop ends.
         limit: most steps.
 
@@ -48,7 +48,7 @@ class Iteration:
     ...     for update in (1.0, 0.3, 0.05, 0.01):
     ...         if iteration.step(update):
     ...             break
-    >>> iteration.course.values, iteration.course.converged
+    >>> iteration.convergence.values, iteration.convergence.converged
     ((1.0, 0.3, 0.05), True)
     """
 
@@ -85,6 +85,6 @@ class Iteration:
             )
 
     @property
-    def course(self) -> Course:
+    def convergence(self) -> Convergence:
         """What there is to say."""
-        return Course(self.name, self.quantity, self.tolerance, tuple(self.values), self.converged)
+        return Convergence(self.name, self.quantity, self.tolerance, tuple(self.values), self.converged)
