@@ -192,7 +192,8 @@ def test_a_warm_start_is_saved_and_goes_on(small_scan, tmp_path):
     file = tmp_path / "net.pt"
     INRQSM(**SIREN, save=str(file))(small_scan)
     cold, warm = (
-        INRQSM(**SIREN, warm_start=start).reconstruct(small_scan).convergence[1].values[0] for start in (None, str(file))
+        INRQSM(**SIREN, warm_start=start).reconstruct(small_scan).convergence[1].values[0]
+        for start in (None, str(file))
     )
     assert warm < cold
     with pytest.raises(InputError, match=r"the warm start .* is of .*'width': 16.*, not"):

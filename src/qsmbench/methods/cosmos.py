@@ -105,9 +105,9 @@ def cosmos(
 
         fields = torch.stack([scan.local_field for scan in cropped]).mul_(weights)
         solution = lsqr(forward, adjoint, fields, tolerance=tolerance, max_iterations=max_iterations, name="COSMOS")
-        chi, courses = solution.x, (solution.convergence,)
+        chi, convergence = solution.x, (solution.convergence,)
     chi = torch.where(mask, uncrop(chi, box, scans[0].grid), 0.0)
-    return Cosmos(chi, mask, largest / smallest, courses)
+    return Cosmos(chi, mask, largest / smallest, convergence)
 
 
 def conditioning(b0_dirs: Sequence[Triple]) -> tuple[float, float]:
