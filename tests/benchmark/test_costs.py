@@ -7,7 +7,7 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from qsmbench.benchmark.costs import GPU_METHODS, Requests, cost, forward_flops, read_rates, request
+from qsmbench.benchmark.costs import Requests, cost, forward_flops, read_rates, request, wants_gpu
 from qsmbench.benchmark.forecast import forecast
 from qsmbench.benchmark.jobs import LOCAL_RULES, Job, jobs
 from qsmbench.benchmark.site import Site, read_site
@@ -119,9 +119,11 @@ def test_maps_of_a_set_that_no_table_is_made_of_are_asked_for_as_the_largest():
     assert Requests(config, CPU).job("no_such_rule", []) == Job("no_such_rule")
 
 
-def test_what_wants_a_gpu_is_what_the_registry_says():
-    wishes = {name for name, entry in METHODS.items() if entry.wants_gpu}
-    assert wishes == {name for name in GPU_METHODS if name in METHODS}
+def test_jobs_want_a_gpu_as_the_registry_says_and_only_where_there_is_one():
+    for name, entry in METHODS.items():
+        assert wants_gpu(Job("reconstruct", method=name), GPU) is entry.wants_gpu
+        assert not wants_gpu(Job("reconstruct", method=name), CPU)
+    assert not wants_gpu(Job("reconstruct", method="unheard-of"), GPU)
 
 
 def test_the_papers_plan_has_hundreds_of_jobs_and_says_what_it_assumed():

@@ -37,7 +37,8 @@ class Fragile(Method):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "fragile", Entry("fragile", "Fragile", Fragile, "", linear=True))
+    target = f"{__name__}:Fragile"
+    monkeypatch.setitem(METHODS.own, "fragile", Entry("fragile", "Fragile", target, "", linear=True))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What every registered method must do, on a non-cubic, anisotropic, oblique grid."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
-from qsmbench.methods.registry import METHODS, build
+from qsmbench.methods.registry import METHODS, Entry, build
 
 
 @pytest.fixture(params=METHODS)
@@ -138,3 +138,14 @@ def test_weights_are_asked_of_networks_only(tmp_path):
     with pytest.raises(InputError, match="takes no --weights"):
         build("tkd", {}, tmp_path / "w.pt")
     assert Grid((4, 4, 4), (1, 1, 1)).b0_dir == (0, 0, 1)
+
+
+def test_the_entry_says_what_the_method_is(name, method):
+    entry = METHODS[name]
+    assert type(method) is entry.method
+    assert entry.needs_weights == any(f.name == "weights" for f in fields(entry.method))
+
+
+def test_an_entry_that_leads_nowhere_is_refused():
+    with pytest.raises(InputError, match=r"method lost .*cannot be imported"):
+        Entry("lost", "Lost", "qsmbench.methods.tkd:Lost", "").options  # noqa: B018

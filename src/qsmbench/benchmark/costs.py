@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from qsmbench.benchmark.jobs import Job, jobs
 from qsmbench.benchmark.site import Site
 from qsmbench.config.model import Config, GivenNetwork, Network
+from qsmbench.methods.registry import METHODS
 from qsmbench.training.memory import KEPT_MAPS_MB
 
 RATES = Path(__file__).with_name("rates.yaml")
@@ -27,8 +28,6 @@ RATES = Path(__file__).with_name("rates.yaml")
 MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 # Training is long and its estimate is its steps': four times as much would not be granted, and it goes on when cut.
 TRAINING_MARGIN = 1.5
-# Methods that ask for a GPU where the site has them: the registry's `wants_gpu`. Loading that takes seconds.
-GPU_METHODS = frozenset({"deepqsm", "dip", "inr-qsm", "mesa-qsm", "meta-qsm", "meta-qsm-b0", "qsmnet"})
 
 
 class _Part(BaseModel):
@@ -158,7 +157,9 @@ def _size_of_weights(weights: str) -> _Size:
 
 def wants_gpu(job: Job, site: Site) -> bool:
     """Whether a job asks for GPUs where it runs."""
-    return site.gpu_partition is not None and (job.rule == "train" or job.method in GPU_METHODS)
+    if site.gpu_partition is None:
+        return False
+    return job.rule == "train" or (job.method in METHODS and METHODS[str(job.method)].wants_gpu)
 
 
 def cost(job: Job, config: Config, site: Site) -> Cost:

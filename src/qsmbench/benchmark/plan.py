@@ -8,7 +8,8 @@ from typing import Any
 from qsmbench.benchmark.evaluation import config_hash
 from qsmbench.config.model import Config, Network
 from qsmbench.core.errors import InputError
-from qsmbench.methods.registry import build, find, nearest
+from qsmbench.core.registry import nearest
+from qsmbench.methods.registry import build, find
 from qsmbench.metrics.case_registry import ALL_METRICS, CaseMetric, definition
 from qsmbench.metrics.registry import METRICS
 from qsmbench.networks.weights import load_network

@@ -1,53 +1,60 @@
-"""The list of methods: one line each, built by name with options checked."""
+"""The list of methods: one line each, imported when used, built by name with options checked.
+
+A method of another distribution is an `Entry` behind an entry point of the group ``qsmbench.methods``
+(`qsmbench.core.registry`).
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
-from qsmbench.methods.contract import Method
-from qsmbench.methods.dip import DIP
-from qsmbench.methods.ilsqr import ILSQR
-from qsmbench.methods.inr import INRQSM
-from qsmbench.methods.l2 import L2
-from qsmbench.methods.medi import MEDI
-from qsmbench.methods.network import DeepQSM, MesaQSM, MetaQSM, MetaQSMB0, QSMnet
-from qsmbench.methods.rts import RTS
-from qsmbench.methods.tkd import TKD
-from qsmbench.methods.tv import TV
+from qsmbench.core.registry import Registry, load, nearest
 from qsmbench.networks.shipped import PREFIX, shipped
+
+if TYPE_CHECKING:
+    from qsmbench.methods.contract import Method
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered method.
+    """A registered method: what lists show, and where the method is.
 
     Attributes:
         name: as on the command line and in the config.
         label: as in tables.
-        method: the dataclass.
+        target: the dataclass, as "package.module:Class".
         doi: of the paper it implements.
         linear: whether chi is linear in the local field (contract tests hold it to that).
         wants_gpu: whether rules should ask for one.
+        needs_weights: whether it is a trained network, applied with ``--weights``.
     """
 
     name: str
     label: str
-    method: type[Method]
+    target: str
     doi: str
     linear: bool = False
     wants_gpu: bool = False
+    needs_weights: bool = False
 
     @property
-    def needs_weights(self) -> bool:
-        """Whether the method is a trained network, applied with ``--weights``."""
-        return any(f.name == "weights" for f in fields(self.method))
+    def method(self) -> type[Method]:
+        """The dataclass, imported.
+
+        Raises:
+            InputError: its module or name does not exist.
+        """
+        try:
+            method: type[Method] = load(self.target)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"method {self.name} ({self.target}) cannot be imported: {error}") from error
+        return method
 
     @property
     def shipped_weights(self) -> Path | None:
@@ -60,35 +67,30 @@ class Entry:
         return {f.name: f.default for f in fields(self.method) if f.name != "weights"}
 
 
-METHODS: dict[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry("tkd", "TKD", TKD, "10.1002/mrm.22135", linear=True),
-        Entry("l2", "L2", L2, "10.1002/mrm.25029", linear=True),
-        Entry("ilsqr", "iLSQR", ILSQR, "10.1016/j.neuroimage.2014.12.043"),
-        Entry("medi", "MEDI", MEDI, "10.1002/mrm.24272"),
-        Entry("tv", "TV", TV, "10.1002/mrm.25029"),
-        Entry("rts", "RTS", RTS, "10.1016/j.neuroimage.2017.11.018"),
-        Entry("inr-qsm", "INR-QSM", INRQSM, "10.1016/j.media.2024.103173", wants_gpu=True),
-        Entry("dip", "DIP", DIP, "10.1109/CVPR.2018.00984", wants_gpu=True),
-        Entry("meta-qsm", "Meta-QSM", MetaQSM, "10.48550/arXiv.1908.00206", wants_gpu=True),
-        Entry("meta-qsm-b0", "Meta-QSM (B0)", MetaQSMB0, "10.48550/arXiv.1908.00206", wants_gpu=True),
-        Entry("mesa-qsm", "Mesa-QSM", MesaQSM, "10.48550/arXiv.1908.00206", wants_gpu=True),
-        Entry("qsmnet", "QSMnet", QSMnet, "10.1016/j.neuroimage.2018.06.030", wants_gpu=True),
-        Entry("deepqsm", "DeepQSM", DeepQSM, "10.1016/j.neuroimage.2019.03.060", wants_gpu=True),
-    )
-}
-
-
-def find(name: str) -> Entry:
-    """Return the entry of a method.
-
-    Raises:
-        InputError: an unknown name, with the nearest known one.
-    """
-    if name not in METHODS:
-        raise InputError(f"unknown method '{name}'{nearest(name, METHODS)}; known: {', '.join(METHODS)}")
-    return METHODS[name]
+_OWN = "qsmbench.methods"
+_META = "10.48550/arXiv.1908.00206"
+METHODS: Registry[Entry] = Registry(
+    "method",
+    "qsmbench.methods",
+    (
+        Entry("tkd", "TKD", f"{_OWN}.tkd:TKD", "10.1002/mrm.22135", linear=True),
+        Entry("l2", "L2", f"{_OWN}.l2:L2", "10.1002/mrm.25029", linear=True),
+        Entry("ilsqr", "iLSQR", f"{_OWN}.ilsqr:ILSQR", "10.1016/j.neuroimage.2014.12.043"),
+        Entry("medi", "MEDI", f"{_OWN}.medi:MEDI", "10.1002/mrm.24272"),
+        Entry("tv", "TV", f"{_OWN}.tv:TV", "10.1002/mrm.25029"),
+        Entry("rts", "RTS", f"{_OWN}.rts:RTS", "10.1016/j.neuroimage.2017.11.018"),
+        Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
+        Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
+        Entry("meta-qsm", "Meta-QSM", f"{_OWN}.network:MetaQSM", _META, wants_gpu=True, needs_weights=True),
+        Entry("meta-qsm-b0", "Meta-QSM (B0)", f"{_OWN}.network:MetaQSMB0", _META, wants_gpu=True, needs_weights=True),
+        Entry("mesa-qsm", "Mesa-QSM", f"{_OWN}.network:MesaQSM", _META, wants_gpu=True, needs_weights=True),
+        Entry("qsmnet", "QSMnet", f"{_OWN}.network:QSMnet", "10.1016/j.neuroimage.2018.06.030", wants_gpu=True,
+              needs_weights=True),
+        Entry("deepqsm", "DeepQSM", f"{_OWN}.network:DeepQSM", "10.1016/j.neuroimage.2019.03.060", wants_gpu=True,
+              needs_weights=True),
+    ),
+)  # fmt: skip
+find = METHODS.find
 
 
 def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | None = None) -> Method:
@@ -97,7 +99,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
     Raises:
         InputError: an unknown method or option, a value of the wrong type or out of bounds, weights missing or unused.
     """
-    entry = find(name)
+    entry = METHODS.find(name)
     values = dict(options or {})
     for key in values:
         if key not in entry.options:
@@ -120,9 +122,3 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
             raise InputError(f"method {name}: {own}") from error
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"method {name}, option {where}: {first['msg']}, got {first['input']!r}") from error
-
-
-def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """Return " (did you mean 'x'?)" for the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
