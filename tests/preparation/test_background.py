@@ -5,17 +5,20 @@ import time
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import read_mask, read_volume
 from qsmbench.physics.conjugate_gradients import conjugate_gradients
+from qsmbench.physics.dipole import forward_field
 from qsmbench.preparation.background.box import Box
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
-from qsmbench.preparation.settings import Pdf, Resharp, Vsharp
+from qsmbench.preparation.background.spheres import eroded, sphere_filter
+from qsmbench.preparation.settings import BACKGROUNDS, Ismv, Lbv, Pdf, Resharp, Sharp, Vsharp
 
-METHODS = [Resharp(), Vsharp(kind="vsharp"), Pdf(kind="pdf")]
+METHODS = [Resharp(), Vsharp(kind="vsharp"), Lbv(kind="lbv"), Ismv(kind="ismv"), Sharp(kind="sharp"), Pdf(kind="pdf")]
 IDS = [m.kind for m in METHODS]
 
 
@@ -28,6 +31,10 @@ def demeaned_error(local, truth):
 def total_of(head, field=None):
     field = np.where(head.mask, head.total_field if field is None else field, 0).astype(np.float32)
     return Total(torch.from_numpy(field), torch.from_numpy(head.mask), head.grid)
+
+
+def test_every_kind_is_tested():
+    assert set(IDS) == set(BACKGROUNDS)
 
 
 @pytest.mark.parametrize("settings", METHODS, ids=IDS)
@@ -49,7 +56,7 @@ def test_contract(head, settings):
     assert torch.equal(again.field, local.field)
 
 
-@pytest.mark.parametrize("settings", METHODS[:2], ids=IDS[:2])
+@pytest.mark.parametrize("settings", METHODS[:5], ids=IDS[:5])
 def test_a_harmonic_field_is_background_altogether(head, settings):
     x, y, z = (np.arange(n) * v for n, v in zip(head.grid.shape, head.grid.voxel_size, strict=True))
     x, y, z = (a - a.mean() for a in (x, y, z))
@@ -58,10 +65,58 @@ def test_a_harmonic_field_is_background_altogether(head, settings):
     assert float(local.field.abs().max()) < 0.02 * np.abs(field[head.mask]).max()
 
 
+@pytest.mark.parametrize("settings", METHODS, ids=IDS)
+@pytest.mark.parametrize("voxel_size", [(1.5, 1.5, 1.5), (1.0, 1.4, 2.8)], ids=["cubes", "flat"])
+def test_a_source_deep_inside_stays(settings, voxel_size):
+    shape = tuple(int(n / v) // 2 * 2 for n, v in zip((72, 80, 66), voxel_size, strict=True))
+    grid = Grid(shape, voxel_size, (0.26, 0.0, 0.97))
+    axes = [(np.arange(n) - n / 2 + 0.25) * v for n, v in zip(shape, voxel_size, strict=True)]
+    r2 = sum(a**2 for a in np.meshgrid(*axes, indexing="ij"))
+    field = forward_field(torch.from_numpy((r2 < 5**2).astype(np.float32)), grid)
+    mask = torch.from_numpy(r2 < 30**2)
+    local = remove(Total(torch.where(mask, field, 0), mask, grid), settings)
+    near = (r2 < 14**2) & local.mask.numpy()
+    a, b = local.field.numpy()[near], field.numpy()[near]
+    assert np.linalg.norm(a - a.mean() - b + b.mean()) < 0.12 * np.linalg.norm(b - b.mean())
+
+
+@pytest.mark.parametrize("settings", METHODS, ids=IDS)
+def test_a_slab_of_few_slices(head, settings):
+    slab = head.mask.copy()
+    slab[:, :, :18] = slab[:, :, 20:] = False
+    total = Total(torch.from_numpy(np.where(slab, head.total_field, 0)), torch.from_numpy(slab), head.grid)
+    if settings.kind == "pdf":
+        assert bool(remove(total, settings).field.isfinite().all())
+        return
+    with pytest.raises(InputError, match=f"{settings.kind}: no voxel of the mask is left"):
+        remove(total, settings)
+
+
+def test_lbv_leaves_out_the_rim_and_peels(head):
+    once = remove(total_of(head), Lbv(kind="lbv")).mask.numpy()
+    np.testing.assert_array_equal(once, binary_erosion(head.mask))
+    thrice = remove(total_of(head), Lbv(kind="lbv", peel=2)).mask.numpy()
+    np.testing.assert_array_equal(thrice, binary_erosion(head.mask, iterations=3))
+
+
+def test_ismv_converges_to_what_repeated_means_do(head):
+    """The paper's iteration, plainly."""
+    settings = Ismv(kind="ismv", radius=7.0, tolerance=1e-6, max_iterations=200)
+    total = total_of(head)
+    box = Box.around(total.mask, head.grid.voxel_size, settings.radius)
+    smv = sphere_filter(box.shape, head.grid.voxel_size, settings.radius)
+    inner = eroded(box.cut(total.mask), smv, head.grid.voxel_size, settings.radius)
+    field = box.cut(total.field)
+    background = field
+    for _ in range(150):
+        background = torch.where(inner, smv(background), field)
+    plain = torch.where(inner, field - background, 0)
+    local = box.cut(remove(total, settings).field)
+    assert float((local - plain).norm() / plain.norm()) < 0.02
+
+
 def test_resharp_erodes_a_sphere_of_its_radius(head):
     local = remove(total_of(head), Resharp(radius=6.0))
-    from scipy.ndimage import distance_transform_edt
-
     depth = distance_transform_edt(head.mask, sampling=head.grid.voxel_size)
     kept = local.mask.numpy()
     assert depth[kept].min() > 6.0
@@ -94,7 +149,14 @@ def test_a_mask_too_thin_is_refused(head):
 
 @pytest.mark.parametrize(
     ("settings", "limit", "coverage"),
-    [(Resharp(), 0.22, 0.68), (Vsharp(kind="vsharp"), 0.27, 0.75), (Pdf(kind="pdf"), 0.35, 1.0)],
+    [
+        (Resharp(), 0.22, 0.68),
+        (Vsharp(kind="vsharp"), 0.27, 0.75),
+        (Lbv(kind="lbv"), 0.25, 0.95),
+        (Ismv(kind="ismv"), 0.25, 0.75),
+        (Sharp(kind="sharp"), 0.23, 0.70),
+        (Pdf(kind="pdf"), 0.35, 1.0),
+    ],
     ids=IDS,
 )
 def test_on_a_head_with_strong_sources_outside(shared_data, settings, limit, coverage):
@@ -107,7 +169,7 @@ def test_on_a_head_with_strong_sources_outside(shared_data, settings, limit, cov
     seconds = time.process_time() - start
     assert demeaned_error(local, truth) <= limit
     assert local.mask.sum() / mask.sum() >= coverage
-    assert seconds < 10 or settings.kind != "resharp"
+    assert seconds < 20  # Some 1 to 4 on a machine that does nothing else.
 
 
 def test_box_cuts_and_pastes_across_the_rim():

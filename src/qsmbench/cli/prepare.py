@@ -14,10 +14,7 @@ from pydantic import ValidationError
 from qsmbench.cli.common import parse_json, parse_options
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.dataset import prepare_bids, prepare_files
-from qsmbench.preparation.settings import PreparationSettings
-
-# Radius and the like belong to one method each: another method starts from its own defaults.
-_BACKGROUNDS = ("resharp", "vsharp", "pdf")
+from qsmbench.preparation.settings import BACKGROUNDS, PreparationSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--b0-dir", type=float, nargs=3, metavar=("X", "Y", "Z"), help="B0 in voxel axes")
     parser.add_argument("--out-dir", type=Path, required=True, help="folder to write into")
     parser.add_argument("--flip-phase", action="store_true", help="the scanner counts phase the other way: negate it")
-    parser.add_argument("--background", choices=_BACKGROUNDS, help="background removal (default: resharp)")
+    parser.add_argument("--background", choices=BACKGROUNDS, help="background removal (default: resharp)")
     parser.add_argument(
         "--option",
         action="append",
@@ -118,7 +115,7 @@ def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
     except ValidationError as error:
         lines = []
         for e in error.errors():
-            where = ".".join(str(p) for p in e["loc"] if p not in _BACKGROUNDS)
+            where = ".".join(str(p) for p in e["loc"] if p not in BACKGROUNDS)
             lines.append(f"setting {where}: {e['msg']}; see docs/preparation.md")
         raise InputError("\n".join(lines)) from error
 

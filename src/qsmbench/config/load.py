@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from qsmbench.config.model import Config
 from qsmbench.core.errors import InputError
+from qsmbench.preparation.settings import BACKGROUNDS
 
 
 def read_config(path: Path) -> Config:
@@ -61,7 +62,7 @@ def _explain(error: Any) -> str:
     return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
 
 
-_TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", "resharp", "vsharp", "pdf")
+_TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", *BACKGROUNDS)
 
 
 def _known_keys(loc: Sequence[str | int]) -> list[str]:

@@ -102,7 +102,35 @@ class Pdf(_Part):
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm (ours)")
 
 
-Background = Annotated[Resharp | Vsharp | Pdf, Field(discriminator="kind")]
+class Lbv(_Part):
+    """LBV: Laplace's equation with the total field on the mask's rim as boundary values (Zhou 2014)."""
+
+    kind: Literal["lbv"] = Field(description="use LBV")
+    peel: int = Field(0, ge=0, description="leave out so many layers of voxels at the rim beforehand")
+    tolerance: float = Field(1e-4, gt=0, description="conjugate gradients stop at this relative residual")
+    max_iterations: int = Field(50, ge=1, description="at most so many steps, a multigrid cycle each")
+
+
+class Ismv(_Part):
+    """iSMV: the spherical mean value taken again and again until it stays (Wen 2014)."""
+
+    kind: Literal["ismv"] = Field(description="use iSMV")
+    radius: float = Field(5.0, gt=0, description="of the sphere, mm; as much is eroded")
+    tolerance: float = Field(1e-3, gt=0, description="conjugate gradients stop at this relative residual")
+    max_iterations: int = Field(60, ge=1, description="at most so many steps")
+
+
+class Sharp(_Part):
+    """SHARP: the spherical mean value taken off, and the rest deconvolved (Schweser 2011)."""
+
+    kind: Literal["sharp"] = Field(description="use SHARP")
+    radius: float = Field(6.0, gt=0, description="of the sphere, mm; as much is eroded")
+    threshold: float = Field(0.05, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
+
+
+Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp, Field(discriminator="kind")]
+# The kinds by name. Radius and the like belong to one each: another kind starts from its own defaults.
+BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp")
 
 
 class SwiSettings(_Part):

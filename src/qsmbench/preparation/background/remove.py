@@ -6,10 +6,13 @@ import torch
 
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.background.contract import Local, Total
+from qsmbench.preparation.background.ismv import ismv
+from qsmbench.preparation.background.lbv import lbv
 from qsmbench.preparation.background.pdf import pdf
 from qsmbench.preparation.background.resharp import resharp
+from qsmbench.preparation.background.sharp import sharp
 from qsmbench.preparation.background.vsharp import vsharp
-from qsmbench.preparation.settings import Background, Resharp, Vsharp
+from qsmbench.preparation.settings import Background, Ismv, Lbv, Pdf, Resharp, Sharp, Vsharp
 
 
 def remove(total: Total, settings: Background) -> Local:
@@ -19,12 +22,19 @@ def remove(total: Total, settings: Background) -> Local:
         InputError: nothing of the mask is left after the erosion.
     """
     with torch.no_grad():
-        if isinstance(settings, Resharp):
-            local = resharp(total, settings)
-        elif isinstance(settings, Vsharp):
-            local = vsharp(total, settings)
-        else:
-            local = pdf(total, settings)
+        match settings:
+            case Resharp():
+                local = resharp(total, settings)
+            case Vsharp():
+                local = vsharp(total, settings)
+            case Pdf():
+                local = pdf(total, settings)
+            case Lbv():
+                local = lbv(total, settings)
+            case Ismv():
+                local = ismv(total, settings)
+            case Sharp():
+                local = sharp(total, settings)
     n_left, n_voxels = int(local.mask.sum()), int(total.mask.sum())
     if n_left == 0:
         raise InputError(
