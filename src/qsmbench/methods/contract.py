@@ -2,14 +2,15 @@
 
 A method is a frozen dataclass derived from `Method`; its fields, made by `parameter`, are its parameters with the
 papers' defaults. Calling it with a `Scan` gives chi in ppm, float32, zero outside the mask, on the scan's device. The
-masking, the type and the check of the result live here, the inversion in the method's own file.
+masking, the type and the check of the result live here, the inversion in the method's own file. What a method inverts
+is the mask's box in the world's voxel order (`place`): position and storage order cannot matter to any.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -17,6 +18,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods.convergence import Convergence
+from qsmbench.methods.place import Place
 
 
 class ReconstructionError(RuntimeError):
@@ -63,6 +65,9 @@ class Method(ABC):
         InputError: on construction, for a parameter outside its bounds.
     """
 
+    # Voxels of zeros around the mask's box in what `invert` is given.
+    margin: ClassVar[int] = 4
+
     def __post_init__(self) -> None:
         for f in fields(self):
             _check_bounds(f.name, getattr(self, f.name), f.metadata)
@@ -78,13 +83,14 @@ class Method(ABC):
             InputError: the scan lacks something that the method needs.
             ReconstructionError: the result is not finite.
         """
+        place = Place.of(scan, self.margin)
         with torch.no_grad():
-            found = self.invert(scan)
+            found = self.invert(place.scan)
         if isinstance(found, tuple):
             found = Reconstruction(*found)
         elif isinstance(found, torch.Tensor):
             found = Reconstruction(found)
-        chi = torch.where(scan.mask, found.chi, 0.0).to(torch.float32)
+        chi = torch.where(scan.mask, place.restore(found.chi), 0.0).to(torch.float32)
         n_bad = int((~torch.isfinite(chi)).sum())
         if n_bad:
             raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
@@ -92,7 +98,11 @@ class Method(ABC):
 
     @abstractmethod
     def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Convergence, ...]] | Reconstruction:
-        """Return chi (x, y, z) in ppm, what lies outside the mask does not matter; an iterative one, its course too."""
+        """Return chi (x, y, z) in ppm, what lies outside the mask does not matter; an iterative one, its course too.
+
+        Args:
+            scan: on the mask's box with ``margin`` voxels around it, in the world's order (`Place`).
+        """
 
 
 def _check_bounds(name: str, value: Any, bounds: Any) -> None:

@@ -38,6 +38,7 @@ from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights, no
 from qsmbench.methods.inr_presets import PRESETS
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.neural_fit import NeuralFit, Schedule, lattice_axes
+from qsmbench.methods.place import Place
 from qsmbench.networks.grid_field import GridField
 from qsmbench.networks.neural_field import NeuralField, pieces
 from qsmbench.networks.siren import Siren
@@ -135,17 +136,18 @@ class INRQSM(Method):
         if self.upsample == 1:
             return super().reconstruct(scan)
         n = self.upsample
+        place = Place.of(scan, self.margin)
         with torch.no_grad():
-            network, cropped, box, courses = self.fit(scan)
+            network, cropped, box, courses = self.fit(place.scan)
             mask = cropped.mask
             for axis in range(3):
                 mask = mask.repeat_interleave(n, dim=axis)
             chi = network.sample(lattice_axes(cropped.grid, n), mask, self.resolved().chunk).mul_(UNIT)
         if not bool(torch.isfinite(chi).all()):
             raise ReconstructionError(f"{type(self).__name__} gave non-finite voxels")
-        grid = scan.grid.refined(n)
         x, y, z = (slice(s.start * n, s.stop * n) for s in box)
-        return Reconstruction(uncrop(chi, (x, y, z), grid), courses, grid)
+        fine = uncrop(chi, (x, y, z), place.scan.grid.refined(n))
+        return Reconstruction(place.restore(fine, n), courses, scan.grid.refined(n))
 
     def fit(self, scan: Scan) -> tuple[NeuralField, Scan, Box, tuple[Convergence, ...]]:
         """Fit the network; return it with the scan on the mask's box, that box, and the courses of the fit.

@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import nibabel as nib
 import numpy as np
 import torch
 
@@ -34,6 +33,7 @@ from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, parameter
 from qsmbench.methods.convergence import Convergence, Iteration
+from qsmbench.methods.csf_mask import read_csf
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights, smooth_components
@@ -102,7 +102,7 @@ class MEDI(Method):
         """
         scale = radians_per_ppm(scan, self.echo_spacing)
         work = fast_box(scan, self.padding)
-        csf = None if self.csf_mask is None else _read_csf(self.csf_mask, scan)[work.box].contiguous()
+        csf = None if self.csf_mask is None else read_csf(self.csf_mask, scan)[work.box].contiguous()
         field, mask, noise = work.scan.local_field, work.scan.mask, work.scan.field_noise
         grid, kernel = work.scan.grid, work.kernel
         if self.smv:
@@ -233,18 +233,6 @@ class _Problem:
 
     def _centred(self, values: torch.Tensor) -> torch.Tensor:
         return values - values[self.mask].double().mean().float()
-
-
-def _read_csf(path: str, scan: Scan) -> torch.Tensor:
-    try:
-        volume = np.asarray(nib.nifti1.Nifti1Image.from_filename(path).dataobj)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise InputError(f"cannot read the CSF mask {path}: {error}") from error
-    scan.grid.check_shape(f"CSF mask {path}", volume.shape)
-    csf = torch.from_numpy(volume > 0).to(scan.device) & scan.mask
-    if not csf.any():
-        raise InputError(f"CSF mask {path} has no voxel inside the scan's mask")
-    return csf
 
 
 def _sum(x: torch.Tensor) -> float:

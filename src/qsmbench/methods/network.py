@@ -34,6 +34,8 @@ class NetworkMethod(Method):
     """Apply a trained network to a scan of any size, voxel size and B0 direction."""
 
     architecture: ClassVar[str]
+    # Layers pad with zeros where features of an empty field are not zero: that rim must lie away from the mask.
+    margin: ClassVar[int] = 8
 
     weights: Path
     largest_tilt: float = parameter(
