@@ -22,7 +22,7 @@ from qsmbench.benchmark import evaluation
 from qsmbench.benchmark.evaluation import config_hash, evaluate_set
 from qsmbench.core.grid import Grid
 from qsmbench.data.store import Sample, create_store, write_shard
-from qsmbench.metrics.case_registry import ALL_METRICS, score_case
+from qsmbench.metrics.registry import METRICS, score_case
 from qsmbench.physics.dipole import forward_field
 
 SHAPE = (256, 256, 64)
@@ -88,12 +88,12 @@ def main() -> None:
     started, cpu = time.perf_counter(), time.process_time()
     evaluate_set(
         set_name="set", run_name="method", store=folder / "set.zarr", reconstruction=folder / "maps.zarr",
-        status=folder / "maps.json", hashes=[folder / "hashes.json"], metrics=list(ALL_METRICS),
+        status=folder / "maps.json", hashes=[folder / "hashes.json"], metrics=list(METRICS),
         out=folder / f"scores-{config_hash(n)[:6]}.parquet", labels=folder / "labels.zarr",
         label_names=folder / "labels.json",
     )  # fmt: skip
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-    print(f"{n} samples of {' x '.join(map(str, SHAPE))}, {len(ALL_METRICS)} metrics, one thread")
+    print(f"{n} samples of {' x '.join(map(str, SHAPE))}, {len(METRICS)} metrics, one thread")
     print(f"wall {wall:.0f} s ({wall / n:.2f} s a sample), processor {cpu:.0f} s")
     print(f"largest resident memory: {sizes[min(4, n - 1)]:.0f} MB after 5 samples, {sizes[-1]:.0f} MB after {n}")
 

@@ -16,7 +16,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.data.store import Sample, create_store, write_shard
 from qsmbench.methods.contract import Method
 from qsmbench.methods.registry import METHODS, Entry
-from qsmbench.metrics.case_registry import score_case
+from qsmbench.metrics.registry import score_case
 from qsmbench.report import build_report
 
 SHAPE = (20, 18, 16)

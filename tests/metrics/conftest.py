@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from qsmbench.metrics.case import Case
+
 VOXEL_SIZE = (0.75, 0.75, 3.0)
 
 
@@ -15,6 +17,10 @@ class Maps:
     reference: np.ndarray
     mask: np.ndarray
     voxel_size: tuple[float, float, float] = VOXEL_SIZE
+
+    @property
+    def case(self) -> Case:
+        return Case.of(*self.args, self.voxel_size)
 
     @property
     def args(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

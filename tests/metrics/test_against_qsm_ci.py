@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter, gaussian_laplace, uniform_filter
 
 from qsmbench.core.grid import Grid
 from qsmbench.metrics.case import Case
-from qsmbench.metrics.case_registry import score_case
+from qsmbench.metrics.registry import score_case
 
 SHAPE = (44, 40, 36)
 # Their numbers of structures, and our names of them.

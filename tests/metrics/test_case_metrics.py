@@ -11,7 +11,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.metrics.calcification import cut_out
 from qsmbench.metrics.case import Case
-from qsmbench.metrics.case_registry import ALL_METRICS, CASE_METRICS, definition, score_case, whole_mask_metrics
+from qsmbench.metrics.registry import METRICS, map_metrics, score_case, whole_mask_metrics
 from qsmbench.physics.dipole import forward_field
 
 GRID = Grid((40, 38, 36), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
@@ -129,7 +129,7 @@ def test_the_cone_turns_with_b0() -> None:
 
 def test_what_a_case_lacks_is_left_out(case: Case) -> None:
     bare = Case(case.estimate, case.mask, GRID)
-    assert {(s.metric, s.region) for s in score_case(bare, ALL_METRICS)} == {
+    assert {(s.metric, s.region) for s in score_case(bare, METRICS)} == {
         ("coverage", "mask"),
         ("cone_streaking", "mask"),
     }
@@ -138,8 +138,11 @@ def test_what_a_case_lacks_is_left_out(case: Case) -> None:
 def test_unknown_metrics_and_broken_maps_are_refused(case: Case) -> None:
     with pytest.raises(InputError, match="unknown metric rsme"):
         score_case(case, ["rsme"])
-    with pytest.raises(InputError, match="non-finite"):
-        dataclasses.replace(case, estimate=np.full(GRID.shape, np.nan))
+    nowhere = dataclasses.replace(case, estimate=np.full(GRID.shape, np.nan))
+    for name in ("rmse", "roi_mean", "cone_streaking"):
+        with pytest.raises(InputError, match="non-finite"):
+            score_case(nowhere, [name])
+    assert scores(nowhere) == {("coverage", "mask"): 0}
     with pytest.raises(InputError, match="mask is empty"):
         dataclasses.replace(case, mask=np.zeros(GRID.shape, bool))
     with pytest.raises(InputError, match="labels"):
@@ -147,12 +150,43 @@ def test_unknown_metrics_and_broken_maps_are_refused(case: Case) -> None:
 
 
 def test_every_metric_says_what_it_is() -> None:
-    for metric in ALL_METRICS.values():
-        assert 20 < len(definition(metric)) <= 130, metric.name
-    assert len({definition(m) for m in ALL_METRICS.values()}) == len(ALL_METRICS)
+    for name, metric in METRICS.items():
+        assert metric.name == name == metric.function.__name__
+        assert 20 < len(metric.definition) <= 130, name
+        assert metric.label
+        assert metric.doi.startswith("10.") or name in {"coverage", "cone_streaking", "roi_mean"}
+    assert len({metric.definition for metric in METRICS.values()}) == len(METRICS) == 15
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_needs_what_its_entry_says_and_nothing_more(case: Case, name: str) -> None:
+    full = dataclasses.replace(case, local_field=np.asarray(case.reference), extent=case.mask)
+    metric = METRICS[name]
+    spared = {need: None for need in ("reference", "local_field", "labels") if need not in metric.needs}
+    found = scores(dataclasses.replace(full, **spared), name)
+    regions = {region for key, region in found if key == name}
+    assert regions
+    assert ("mask" in regions) is not metric.by_region
+    assert all(type(value) is float for value in found.values())
+    for need in metric.needs:
+        lacking = dataclasses.replace(full, **{need: None})
+        assert set(scores(lacking, name)) == {("coverage", "mask")}
+        if need != "labels":
+            with pytest.raises(InputError, match=f"this score needs a {need.replace('_', ' ')}"):
+                metric.function(lacking)
 
 
 def test_metrics_by_region_have_no_row_for_the_whole_mask() -> None:
-    by_region = {name for name, metric in CASE_METRICS.items() if metric.by_region}
+    by_region = {name for name, metric in METRICS.items() if metric.by_region}
     assert by_region == {"region_error", "roi_mean"}
-    assert by_region.isdisjoint(whole_mask_metrics(ALL_METRICS))
+    assert by_region.isdisjoint(whole_mask_metrics(METRICS))
+    assert by_region.isdisjoint(map_metrics())
+
+
+def test_coverage_is_a_share_of_the_extent_where_there_is_one(case: Case) -> None:
+    brain = np.ones(GRID.shape, bool)
+    share = float(case.inside.mean())
+    assert scores(dataclasses.replace(case, extent=brain))["coverage", "mask"] == pytest.approx(share)
+    half = np.where(np.arange(GRID.shape[0])[:, None, None] < 20, case.estimate, 0)
+    found = scores(dataclasses.replace(case, estimate=half, extent=brain))["coverage", "mask"]
+    assert found == pytest.approx(share / 2)

@@ -6,6 +6,7 @@ import pytest
 from scipy.ndimage import convolve, gaussian_filter
 from scipy.signal import fftconvolve
 
+from qsmbench.metrics.case import Case
 from qsmbench.metrics.hfen import hfen, laplacian_of_gaussian
 
 
@@ -44,13 +45,13 @@ def test_filter_center_value():
 
 
 def test_equals_definition(maps):
-    assert hfen(*maps.args, voxel_size=maps.voxel_size) == pytest.approx(hfen_by_definition(*maps.args), rel=1e-11)
+    assert hfen(maps.case)["mask"] == pytest.approx(hfen_by_definition(*maps.args), rel=1e-11)
 
 
 def test_offset_costs_at_the_mask_edge_only(free_maps):
     """An offset is an error of HFEN, because masked maps end in a step; without a mask edge in sight it is none."""
     m = free_maps
-    assert hfen(m.reference + 0.05, m.reference, m.mask, voxel_size=m.voxel_size) > 10
+    assert hfen(Case.of(m.reference + 0.05, m.reference, m.mask, m.voxel_size))["mask"] > 10
     interior = laplacian_of_gaussian(np.full((21, 21, 21), 0.05))[7:-7, 7:-7, 7:-7]
     np.testing.assert_allclose(interior, 0, atol=1e-15)
 
@@ -64,4 +65,4 @@ def test_equals_definition_on_a_brain(shared_data):
     blurred = gaussian_filter(chi, 1)
     x, t = (fftconvolve(np.where(mask, v, 0), kernel_by_definition(), mode="same") for v in (blurred, chi))
     expected = 100 * np.linalg.norm(x - t) / np.linalg.norm(t)
-    assert hfen(blurred, chi, mask, voxel_size=(1.0625, 1.0625, 1.0625)) == pytest.approx(expected, rel=1e-10)
+    assert hfen(Case.of(blurred, chi, mask, (1.0625, 1.0625, 1.0625)))["mask"] == pytest.approx(expected, rel=1e-10)

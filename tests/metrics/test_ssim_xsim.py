@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve
 
+from qsmbench.metrics.case import Case
 from qsmbench.metrics.ssim import ssim
 from qsmbench.metrics.structural import mean_similarity
 from qsmbench.metrics.xsim import xsim
@@ -39,10 +40,12 @@ def xsim_by_definition(estimate, reference, mask) -> float:
     return similarity_map(x, y, 3, 0.01**2, 0.001**2)[mask].mean()
 
 
-@pytest.mark.parametrize("average", ["mask", "estimate"])
-def test_ssim_equals_definition(maps, average):
-    result = ssim(*maps.args, voxel_size=maps.voxel_size, average=average)
-    assert result == pytest.approx(ssim_by_definition(*maps.args, average), rel=1e-11)
+def score(metric, estimate, reference, mask, voxel_size=(1, 1, 1)) -> float:
+    return metric(Case.of(estimate, reference, mask, voxel_size))["mask"]
+
+
+def test_ssim_equals_definition(maps):
+    assert ssim(maps.case)["mask"] == pytest.approx(ssim_by_definition(*maps.args, "mask"), rel=1e-11)
 
 
 def test_ssim_keeps_the_background_in_the_range(free_maps):
@@ -51,16 +54,15 @@ def test_ssim_keeps_the_background_in_the_range(free_maps):
     box = np.zeros(m.mask.shape, bool)
     box[:, 2:9, :] = True
     args = (m.estimate + 1, m.reference + 1, box)
-    assert ssim(*args, voxel_size=m.voxel_size) == pytest.approx(ssim_by_definition(*args, "mask"), rel=1e-11)
+    assert score(ssim, *args) == pytest.approx(ssim_by_definition(*args, "mask"), rel=1e-11)
     shifted = tuple(volume[:, 2:9, :] for volume in args)
-    assert abs(ssim(*shifted, voxel_size=m.voxel_size) - ssim(*args, voxel_size=m.voxel_size)) > 1e-3
+    assert abs(score(ssim, *shifted) - score(ssim, *args)) > 1e-3
 
 
 def test_ssim_averages_differ_by_the_lowest_voxel(free_maps):
     """With full coverage the script's average leaves out at most one voxel of the mask."""
     m = free_maps
-    a, b = (ssim(*m.args, voxel_size=m.voxel_size, average=average) for average in ("mask", "estimate"))
-    assert a == pytest.approx(b, abs=2 / m.mask.sum())
+    assert ssim(m.case)["mask"] == pytest.approx(ssim_by_definition(*m.args, "estimate"), abs=2 / m.mask.sum())
 
 
 def test_eroding_is_cheap_in_the_script_and_dear_here(large_maps):
@@ -68,12 +70,9 @@ def test_eroding_is_cheap_in_the_script_and_dear_here(large_maps):
     eroded = m.estimate.copy()
     inside = np.flatnonzero(m.mask)
     eroded.ravel()[inside[: inside.size // 3]] = 0
-    full = ssim(*m.args, voxel_size=m.voxel_size)
-    ours, script = (
-        ssim(eroded, m.reference, m.mask, voxel_size=m.voxel_size, average=average) for average in ("mask", "estimate")
-    )
-    assert full - ours > 0.2
-    assert abs(full - script) < 0.1
+    full = ssim(m.case)["mask"]
+    assert full - score(ssim, eroded, m.reference, m.mask) > 0.2
+    assert abs(full - ssim_by_definition(eroded, m.reference, m.mask, "estimate")) < 0.1
 
 
 def test_one_extreme_voxel_raises_ssim_and_not_xsim(large_maps):
@@ -81,12 +80,12 @@ def test_one_extreme_voxel_raises_ssim_and_not_xsim(large_maps):
     m = large_maps
     spiked = m.estimate.copy()
     spiked[tuple(np.argwhere(m.mask)[0])] = 5.0
-    assert ssim(spiked, m.reference, m.mask, voxel_size=m.voxel_size) > ssim(*m.args, voxel_size=m.voxel_size)
-    assert xsim(spiked, m.reference, m.mask, voxel_size=m.voxel_size) < xsim(*m.args, voxel_size=m.voxel_size)
+    assert score(ssim, spiked, m.reference, m.mask) > score(ssim, *m.args)
+    assert score(xsim, spiked, m.reference, m.mask) < score(xsim, *m.args)
 
 
 def test_xsim_equals_definition(maps):
-    assert xsim(*maps.args, voxel_size=maps.voxel_size) == pytest.approx(xsim_by_definition(*maps.args), rel=1e-11)
+    assert xsim(maps.case)["mask"] == pytest.approx(xsim_by_definition(*maps.args), rel=1e-11)
 
 
 def test_xsim_of_two_constants():
@@ -104,6 +103,4 @@ def test_xsim_of_two_constants():
 
 def test_ssim_without_a_range_is_nan():
     flat = np.full((5, 5, 5), -0.1)
-    assert np.isnan(ssim(flat, flat, np.ones(flat.shape), voxel_size=(1, 1, 1)))
-    shape = (5, 5, 5)
-    assert np.isnan(ssim(np.zeros(shape), flat + 1, np.ones(shape), voxel_size=(1, 1, 1), average="estimate"))
+    assert np.isnan(score(ssim, flat, flat, np.ones(flat.shape)))

@@ -48,7 +48,7 @@ from qsmbench.data.prepared import PreparedScan, prepared_scans
 from qsmbench.data.store import STEP, StoredSet, encode
 from qsmbench.methods.contract import Method
 from qsmbench.methods.registry import build
-from qsmbench.metrics.case_registry import ALL_METRICS, Score
+from qsmbench.metrics.registry import METRICS, Score
 from qsmbench.preparation.dataset import prepare_bids
 from qsmbench.simulation.labels import sample_labels
 from qsmbench.simulation.source import Heads
@@ -260,7 +260,7 @@ class Recomputation:
         return chi
 
     def _metrics(self) -> list[str]:
-        return list(self.run.config.evaluation.metrics) or list(ALL_METRICS)
+        return list(self.run.config.evaluation.metrics) or list(METRICS)
 
     def _table(self) -> pd.DataFrame:
         scores = pd.read_parquet(self.run.path / "scores.parquet")

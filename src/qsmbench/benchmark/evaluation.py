@@ -18,7 +18,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
 from qsmbench.data.store import StoredSet
 from qsmbench.metrics.case import WHOLE_MASK, Case
-from qsmbench.metrics.case_registry import ALL_METRICS, Score, score_case, whole_mask_metrics
+from qsmbench.metrics.registry import METRICS, Score, score_case, whole_mask_metrics
 from qsmbench.provenance.version import code_version
 
 COLUMNS = (
@@ -127,7 +127,7 @@ def score_rows(
             "metric": metric,
             "region": region,
             "value": value,
-            "unit": ALL_METRICS[metric].unit,
+            "unit": METRICS[metric].unit,
             "status": result["status"],
             "message": result["message"],
             "data_hash": data_hash,

@@ -10,8 +10,7 @@ from qsmbench.config.model import Config, Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import build, find
-from qsmbench.metrics.case_registry import ALL_METRICS, CaseMetric, definition
-from qsmbench.metrics.registry import METRICS
+from qsmbench.metrics.registry import METRICS, map_metrics
 from qsmbench.networks.weights import load_network
 from qsmbench.provenance.version import code_version
 
@@ -32,7 +31,7 @@ def check_against_registries(config: Config, name: str) -> None:
             weights = Path(run.network) if run.network else None
             build(entry.name, run.options, weights)
             if run.tuning is not None:
-                if run.tuning.metric not in METRICS:
+                if run.tuning.metric not in map_metrics():
                     raise InputError(f"tuning.metric: unknown metric '{run.tuning.metric}'")
                 for point in run.tuning.points:
                     build(entry.name, run.options | point, weights)
@@ -46,10 +45,10 @@ def check_against_registries(config: Config, name: str) -> None:
             except InputError as error:
                 complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
     for metric in config.evaluation.metrics:
-        if metric not in ALL_METRICS:
-            known = ", ".join(ALL_METRICS)
+        if metric not in METRICS:
+            known = ", ".join(METRICS)
             complaints.append(
-                f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, ALL_METRICS)}; known: {known}"
+                f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, METRICS)}; known: {known}"
             )
     sets = {name for name, spec in config.synthetic.items() if spec.role == "test"}
     sets |= {name for name, spec in config.acquisitions.items() if spec.kind == "simulated"}
@@ -61,7 +60,7 @@ def check_against_registries(config: Config, name: str) -> None:
         for kind, names, known_names in (
             ("sets", table.sets, sets),
             ("methods", table.methods, set(config.methods)),
-            ("metrics", table.metrics, set(ALL_METRICS)),
+            ("metrics", table.metrics, set(METRICS)),
         ):
             complaints += [
                 f"{name}: report.tables.{key}.{kind}: unknown '{word}'{nearest(word, sorted(known_names))}"
@@ -92,17 +91,17 @@ def display(config: Config) -> dict[str, Any]:
         else:
             text = "scans without a known truth, prepared from their echoes: maps, and no scores"
         sets[name] = {"label": scans.label or name, "description": text}
-    names = list(config.evaluation.metrics) or list(ALL_METRICS)
+    names = list(config.evaluation.metrics) or list(METRICS)
     metrics = {
         name: {
             "label": m.label,
             "unit": m.unit,
             "better": m.better,
             "doi": m.doi,
-            "definition": definition(m),
-            "ranked": m.ranked if isinstance(m, CaseMetric) else name != "coverage",
+            "definition": m.definition,
+            "ranked": m.ranked,
         }
-        for name, m in ALL_METRICS.items()
+        for name, m in METRICS.items()
         if name in names or name == "coverage"
     }
     resolved = config.model_dump(mode="json")

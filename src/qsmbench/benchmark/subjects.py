@@ -34,8 +34,7 @@ from qsmbench.data.prepared import PreparedScan, prepared_scans
 from qsmbench.data.scan_nifti import read_scan
 from qsmbench.methods.registry import build, find
 from qsmbench.metrics.case import Case
-from qsmbench.metrics.case_registry import Score, score_case
-from qsmbench.metrics.registry import score
+from qsmbench.metrics.registry import Score, score, score_case
 from qsmbench.provenance.version import code_version
 
 FIELD_METRICS = ("nrmse_demeaned", "correlation", "coverage")
@@ -166,10 +165,10 @@ def score_scan(item: PreparedScan, reference: Reference, chimap: Path, names: Se
         grid=reference.grid,
         reference=reference.chi,
         local_field=read_volume(item.path("local_field"), finite=False).data,
+        # What background removal took away of the brain is not there for any method.
+        extent=reference.mask,
     )
-    # Against the whole brain: what background removal took away is not there for any method.
-    share = float(known.sum()) / float(reference.mask.sum())
-    return [s._replace(value=s.value * share) if s.metric == "coverage" else s for s in score_case(case, names)]
+    return score_case(case, names)
 
 
 def evaluate_fields(*, truth: Path, prepared: Path, subjects: Sequence[str], out: Path) -> None:
@@ -189,13 +188,13 @@ def evaluate_fields(*, truth: Path, prepared: Path, subjects: Sequence[str], out
         ):
             known = read_mask(item.path(field_mask)) & brain
             estimate = read_volume(item.path(f"{field}_field"), finite=False).data
-            values = score(estimate, reference, known, size, FIELD_METRICS)
+            values = score(estimate, reference, known, size, FIELD_METRICS, extent=brain)
             error = (estimate - reference)[known].astype(np.float64)
             numbers = (
                 values["nrmse_demeaned"],
                 1000 * error.std(),
                 values["correlation"],
-                values["coverage"] * known.sum() / brain.sum(),
+                values["coverage"],
             )
             writer.writerow((item.name, field, *(f"{value:.6g}" for value in numbers)))
     write_text_atomic(out, table.getvalue())

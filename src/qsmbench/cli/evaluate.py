@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from qsmbench.benchmark.evaluation import evaluate_set
-from qsmbench.metrics.case_registry import ALL_METRICS
+from qsmbench.metrics.registry import METRICS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         reconstruction=arguments.reconstruction,
         status=arguments.status,
         hashes=arguments.hashes,
-        metrics=arguments.metrics or list(ALL_METRICS),
+        metrics=arguments.metrics or list(METRICS),
         out=arguments.out,
         labels=arguments.labels,
         label_names=arguments.label_names,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qsmbench.benchmark.subjects import evaluate_fields, evaluate_subjects
 from qsmbench.core.errors import InputError
-from qsmbench.metrics.case_registry import ALL_METRICS
+from qsmbench.metrics.registry import METRICS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         **data,
         maps=arguments.maps,
         status=arguments.status,
-        metrics=arguments.metrics or list(ALL_METRICS),
+        metrics=arguments.metrics or list(METRICS),
         seed=arguments.seed,
         out=arguments.out,
     )

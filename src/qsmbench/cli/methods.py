@@ -19,8 +19,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.metrics:
         for metric in METRICS.values():
             unit = f" [{metric.unit}]" if metric.unit else ""
-            source = f", doi {metric.doi}" if metric.doi else ""
-            print(f"{metric.name:16} {metric.label}{unit}, {metric.better} is better{source}")
+            needs = f"; needs {' and '.join(need.replace('_', ' ') for need in metric.needs)}" if metric.needs else ""
+            ranked = "" if metric.ranked else ", not ranked in tables"
+            source = f"; doi {metric.doi}" if metric.doi else ""
+            print(f"{metric.name:21} {metric.label}{unit}, {metric.better} is better{ranked}{needs}{source}")
     elif arguments.json:
         print(json.dumps([_as_dict(entry) for entry in METHODS.values()], indent=2))
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.nifti import read_mask, read_volume
-from qsmbench.metrics.registry import METRICS, score
+from qsmbench.metrics.registry import map_metrics, score
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, score, print."""
-    names = arguments.metric or list(METRICS)
-    unknown = [name for name in names if name not in METRICS]
+    possible = map_metrics()
+    names = arguments.metric or possible
+    unknown = [name for name in names if name not in possible]
     if unknown:
-        raise InputError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+        raise InputError(f"unknown metric '{unknown[0]}'; known: {', '.join(possible)}")
     reference = read_volume(arguments.reference, finite=False)
     estimate = read_volume(arguments.estimate, finite=False, like=reference)
     mask = read_mask(arguments.mask, like=reference)

@@ -38,12 +38,11 @@ class Calcification:
 
 
 def cut_out(case: Case) -> Calcification | None:
-    """Return the calcification, or None without a reference or a label of that name."""
+    """Return the calcification, or None without a label of that name."""
     label = voxels(case, (CALCIFICATION,))
-    if case.reference is None or not label.any():
+    if not label.any():
         return None
-    truth = np.where(case.inside, case.reference, 0).astype(np.float64)
-    chi = case.chi
+    truth, chi = case.truth, case.chi
     cube, rim, outer = (_box(label, n) for n in (CUBE, CUBE + RIM, CUBE + RIM + OUTER))
     around = chi[outer & ~cube]
     lowest = float(around.min()) if around.size else 0.0

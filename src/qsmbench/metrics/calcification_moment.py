@@ -11,7 +11,7 @@ from qsmbench.metrics.case import WHOLE_MASK, Case
 
 
 def calcification_moment(case: Case) -> dict[str, float]:
-    """Return the deviation in ppm times voxels, 0 at best; nothing without a reference or a labelled calcification.
+    """Return the deviation in ppm times voxels, 0 at best; nothing without a labelled calcification.
 
     What rankings turn on:
         - Size: the sum grows with the number of voxels, so compare methods on one sample only, never samples.

@@ -15,7 +15,7 @@ from qsmbench.metrics.case import WHOLE_MASK, Case
 
 
 def calcification_streak(case: Case) -> dict[str, float]:
-    """Return the streaking level, 0 at best; nothing without a reference or a labelled calcification.
+    """Return the streaking level, 0 at best; nothing without a labelled calcification.
 
     What rankings turn on:
         - The rim holds everything that is wrong within 4 voxels of the cube, streaks or not.

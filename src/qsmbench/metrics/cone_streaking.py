@@ -29,7 +29,7 @@ def cone_streaking(case: Case) -> dict[str, float]:
     """
     scores = {WHOLE_MASK: _ratio(case, case.chi)}
     if case.reference is not None:
-        scores["reference"] = _ratio(case, np.where(case.inside, case.reference, 0).astype(np.float64))
+        scores["reference"] = _ratio(case, case.truth)
     return scores
 
 

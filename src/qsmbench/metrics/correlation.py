@@ -8,15 +8,13 @@ Pearson, Proc R Soc Lond 58 (1895) 240, doi:10.1098/rspl.1895.0041. Reported nex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import nan, sqrt
 
-from numpy.typing import ArrayLike
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.pair import demeaned_inside, inner
 
-from qsmbench.metrics.pair import demeaned_inside, inner, masked_pair
 
-
-def correlation(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]) -> float:
+def correlation(case: Case) -> dict[str, float]:
     """Return the correlation coefficient, from -1 to 1, 1 at best.
 
     What rankings turn on:
@@ -25,26 +23,20 @@ def correlation(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, v
         - Few strong voxels: veins, nuclei and calcifications hold most of the variance and decide the score.
         - Averaging: all voxels of the mask, those a method left at zero included.
 
-    Anisotropic voxels: every voxel counts once, whatever its size or shape; ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    Anisotropic voxels: every voxel counts once, whatever its size or shape.
 
     Returns:
         The score; nan for a constant estimate.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`; a reference that is constant inside the mask.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`; a reference that is constant inside the mask.
 
-    >>> correlation([[[1.0, 2.0]]], [[[3.0, -5.0]]], [[[1, 1]]], voxel_size=(1, 1, 1))
-    -1.0
+    >>> correlation(Case.of([[[1.0, 2.0]]], [[[3.0, -5.0]]], [[[1, 1]]], (1, 1, 1)))
+    {'mask': -1.0}
     """
-    pair = masked_pair(estimate, reference, mask, voxel_size)
-    x, t = demeaned_inside(pair)
-    if pair.inside[0].min() == pair.inside[0].max():
-        return nan
+    estimate, _ = case.pair.inside
+    x, t = demeaned_inside(case.pair)
+    if estimate.min() == estimate.max():
+        return {WHOLE_MASK: nan}
     r = inner(x, t) / sqrt(inner(x, x) * inner(t, t))
-    return min(1.0, max(-1.0, r))
+    return {WHOLE_MASK: min(1.0, max(-1.0, r))}

@@ -17,7 +17,7 @@ from qsmbench.metrics.case import WHOLE_MASK, Case
 
 
 def data_consistency(case: Case) -> dict[str, float]:
-    """Return the residual in %, 0 where the map explains the field; nothing without a field, or where it is zero.
+    """Return the residual in %, 0 where the map explains the field; nothing where the field is zero.
 
     What rankings turn on:
         - Noise: a map that fits the noise has the smaller residual and the worse streaks. Too small is as bad as too
@@ -26,13 +26,11 @@ def data_consistency(case: Case) -> dict[str, float]:
           map itself then has a residual.
         - The cone: streaks lie where the kernel is zero and cost nothing here; see `cone_streaking`.
     """
-    if case.local_field is None:
-        return {}
     import torch
 
     from qsmbench.physics.dipole import forward_field
 
-    measured = np.where(case.inside, case.local_field, 0).astype(np.float64)
+    measured = case.field
     norm = sqrt(float((measured**2).sum()))
     if norm == 0:
         return {}

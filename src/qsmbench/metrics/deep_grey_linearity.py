@@ -15,18 +15,15 @@ from qsmbench.metrics.regions import MIN_VOXELS, NUCLEI, voxels
 
 
 def deep_grey_linearity(case: Case) -> dict[str, float]:
-    """Return |1 - slope|, 0 at best; nothing without a reference, or with fewer than two nuclei in view.
+    """Return |1 - slope|, 0 at best; nothing with fewer than two nuclei in view.
 
     What rankings turn on:
         - The pallidum, whose iron sets it apart from the rest, decides the slope.
         - Offset and scatter do not count: see `region_error` for them.
         - Six points at most: a change of a few ppb in one nucleus is a change of some hundredths here.
     """
-    if case.reference is None:
-        return {}
-    truth = np.asarray(case.reference, np.float64)
     places = [where for where in (voxels(case, (name,)) for name in NUCLEI) if np.count_nonzero(where) >= MIN_VOXELS]
-    x = np.array([truth[where].mean() for where in places])
+    x = np.array([case.truth[where].mean() for where in places])
     y = np.array([case.chi[where].mean() for where in places])
     if len(x) < 2 or x.min() == x.max():
         return {}

@@ -14,19 +14,17 @@ g(x), H0 = q g g + g q g + g g q, and the mean is a box, a running sum: 105 taps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.ndimage import correlate1d, uniform_filter
 
-from qsmbench.metrics.pair import Volume, masked_pair, relative_error
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.pair import Volume, relative_error
 
 SIGMA = 1.5
 RADIUS = 7
 
 
-def hfen(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]) -> float:
+def hfen(case: Case) -> dict[str, float]:
     """Return the high-frequency error norm in %, 0 at best; a map of zeros scores 100.
 
     What rankings turn on:
@@ -41,19 +39,13 @@ def hfen(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_si
 
     Anisotropic voxels: the kernel is isotropic in **voxels**, so in mm it is as long as the voxel is; with
     0.75x0.75x3 mm it looks at 5 mm structure in plane and 20 mm structure across. Compare methods on one grid only,
-    never scores across voxel sizes. ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    never scores across voxel sizes.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`.
     """
-    pair = masked_pair(estimate, reference, mask, voxel_size, margin=RADIUS)
-    return relative_error(laplacian_of_gaussian(pair.estimate), laplacian_of_gaussian(pair.reference))
+    pair = case.pair_with_margin(RADIUS)
+    return {WHOLE_MASK: relative_error(laplacian_of_gaussian(pair.estimate), laplacian_of_gaussian(pair.reference))}
 
 
 def laplacian_of_gaussian(volume: Volume) -> Volume:

@@ -8,14 +8,11 @@ Magn Reson Med 86 (2021) 1241, doi:10.1002/mrm.28754 (first output of ``compute_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from numpy.typing import ArrayLike
-
-from qsmbench.metrics.pair import demeaned_inside, masked_pair, relative_error
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.pair import demeaned_inside, relative_error
 
 
-def nrmse_demeaned(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]) -> float:
+def nrmse_demeaned(case: Case) -> dict[str, float]:
     """Return the relative root-mean-square error after demeaning in %, 0 at best; a constant map scores 100.
 
     What rankings turn on:
@@ -25,18 +22,12 @@ def nrmse_demeaned(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *
           mean is not zero, so the two columns are not comparable.
         - Averaging: all voxels of the mask weigh the same, in the means too, those a method left at zero included.
 
-    Anisotropic voxels: every voxel counts once, whatever its size or shape; ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    Anisotropic voxels: every voxel counts once, whatever its size or shape.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`; a reference that is constant inside the mask.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`; a reference that is constant inside the mask.
 
-    >>> nrmse_demeaned([[[5.0, 7.0]]], [[[-1.0, 1.0]]], [[[1, 1]]], voxel_size=(1, 1, 1))
-    0.0
+    >>> nrmse_demeaned(Case.of([[[5.0, 7.0]]], [[[-1.0, 1.0]]], [[[1, 1]]], (1, 1, 1)))
+    {'mask': 0.0}
     """
-    return relative_error(*demeaned_inside(masked_pair(estimate, reference, mask, voxel_size)))
+    return {WHOLE_MASK: relative_error(*demeaned_inside(case.pair))}

@@ -11,17 +11,13 @@ what QSM.rs, QSM-CI and other ports compute.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import nan
 
-from numpy.typing import ArrayLike
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.pair import demeaned_inside, inner, relative_error
 
-from qsmbench.metrics.pair import demeaned_inside, inner, masked_pair, relative_error
 
-
-def nrmse_detrended(
-    estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]
-) -> float:
+def nrmse_detrended(case: Case) -> dict[str, float]:
     """Return the relative root-mean-square error after demeaning and rescaling in %, 0 at best, unbounded.
 
     What rankings turn on:
@@ -32,24 +28,18 @@ def nrmse_detrended(
           and grows without bound where the map tells nothing.
         - Averaging: all voxels of the mask, those a method left at zero included.
 
-    Anisotropic voxels: every voxel counts once, whatever its size or shape; ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    Anisotropic voxels: every voxel counts once, whatever its size or shape.
 
     Returns:
         The score; nan where there is no slope to divide by: an estimate that is constant, or without any correlation.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`; a reference that is constant inside the mask.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`; a reference that is constant inside the mask.
 
-    >>> nrmse_detrended([[[5.0, 7.0, 6.0]]], [[[-2.0, 2.0, 0.0]]], [[[1, 1, 1]]], voxel_size=(1, 1, 1))
-    0.0
+    >>> nrmse_detrended(Case.of([[[5.0, 7.0, 6.0]]], [[[-2.0, 2.0, 0.0]]], [[[1, 1, 1]]], (1, 1, 1)))
+    {'mask': 0.0}
     """
-    pair = masked_pair(estimate, reference, mask, voxel_size)
-    x, t = demeaned_inside(pair)
-    slope = 0.0 if pair.inside[0].min() == pair.inside[0].max() else inner(x, t) / inner(t, t)
-    return nan if slope == 0 else relative_error(x / slope, t)
+    estimate, _ = case.pair.inside
+    x, t = demeaned_inside(case.pair)
+    slope = 0.0 if estimate.min() == estimate.max() else inner(x, t) / inner(t, t)
+    return {WHOLE_MASK: nan if slope == 0 else relative_error(x / slope, t)}

@@ -1,4 +1,4 @@
-"""The two maps a metric compares: checked, zeroed outside the mask, and cropped to where they are not zero.
+"""The two maps that a metric compares: zeroed outside the mask, and cropped to where they are not zero.
 
 A filter of radius r with zero boundary sees the same numbers in the mask's bounding box widened by r voxels (and no
 further than the volume itself reaches) as in the whole volume, so cropping changes no score.
@@ -6,12 +6,12 @@ further than the volume itself reaches) as in the whole volume, so cropping chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from functools import cached_property
+from math import sqrt
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 
@@ -33,55 +33,25 @@ class Pair:
     reference: Volume
     mask: Mask
 
-    @property
+    @cached_property
     def inside(self) -> tuple[Volume, Volume]:
         """Estimate and reference at the mask's voxels, two 1-D arrays in one order."""
         return self.estimate[self.mask], self.reference[self.mask]
 
 
-def check_volumes(
-    estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, voxel_size: Sequence[float]
-) -> tuple[NDArray[np.generic], NDArray[np.generic], Mask]:
-    """Return the three volumes as arrays, the mask as bool (positive is inside).
-
-    Raises:
-        InputError: volumes that are not 3-D or differ in shape, an empty mask, a voxel size that is not three positive
-            lengths in mm.
-    """
-    volumes = {"estimate": np.asarray(estimate), "reference": np.asarray(reference), "mask": np.asarray(mask)}
-    for name, volume in volumes.items():
-        if volume.ndim != 3:
-            raise InputError(f"{name} must be one 3-D volume, got shape {volume.shape}; score each volume by itself")
-        if volume.shape != volumes["reference"].shape:
-            raise InputError(
-                f"{name} has shape {volume.shape}, but the reference has {volumes['reference'].shape}; "
-                "resample it onto the reference's grid first"
-            )
-    if len(voxel_size) != 3 or not all(isfinite(v) and v > 0 for v in voxel_size):
-        raise InputError(f"voxel size must be three positive lengths in mm, got {[float(v) for v in voxel_size]}")
-    inside: Mask = volumes["mask"] > 0
-    if not inside.any():
-        raise InputError("mask is empty: no voxel is inside, so there is nothing to score; check its file")
-    return volumes["estimate"], volumes["reference"], inside
-
-
-def masked_pair(
-    estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, voxel_size: Sequence[float], margin: int = 0
-) -> Pair:
-    """Check the volumes, zero both maps outside the mask and crop them to the mask's box plus ``margin`` voxels.
+def crop_pair(estimate: NDArray[np.generic], reference: NDArray[np.generic], inside: Mask, margin: int) -> Pair:
+    """Zero both maps outside the mask and crop them to the mask's box plus ``margin`` voxels.
 
     Args:
         estimate: (x, y, z), ppm.
         reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+        inside: (x, y, z), not empty.
         margin: how far the metric's filter reaches, in voxels.
 
     Raises:
-        InputError: as `check_volumes`; a value inside the mask that is not finite; a reference that is zero everywhere
-            inside the mask, against which no relative error is defined.
+        InputError: a value inside the mask that is not finite; a reference that is zero everywhere inside the mask,
+            against which no relative error is defined.
     """
-    estimate, reference, inside = check_volumes(estimate, reference, mask, voxel_size)
     box = bounding_box(inside, margin)
     inside = np.ascontiguousarray(inside[box])
     maps = {}

@@ -8,14 +8,11 @@ Magn Reson Med 79 (2018) 1661, doi:10.1002/mrm.26830 (``compute_rmse.m`` of its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from numpy.typing import ArrayLike
-
-from qsmbench.metrics.pair import masked_pair, relative_error
+from qsmbench.metrics.case import WHOLE_MASK, Case
+from qsmbench.metrics.pair import relative_error
 
 
-def rmse(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]) -> float:
+def rmse(case: Case) -> dict[str, float]:
     """Return the relative root-mean-square error in %, 0 at best; a map of zeros scores 100.
 
     What rankings turn on:
@@ -25,18 +22,12 @@ def rmse(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_si
         - Regularisation: noise and streaks cost more than lost contrast, so the minimum sits at over-smoothed maps
           (Milovic et al. 2020, doi:10.1002/mrm.28185).
 
-    Anisotropic voxels: every voxel counts once, whatever its size or shape; ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    Anisotropic voxels: every voxel counts once, whatever its size or shape.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`.
 
-    >>> rmse([[[0.0, 0.0, 9.0]]], [[[3.0, 4.0, 0.0]]], [[[1, 1, 0]]], voxel_size=(1, 1, 1))
-    100.0
+    >>> rmse(Case.of([[[0.0, 0.0, 9.0]]], [[[3.0, 4.0, 0.0]]], [[[1, 1, 0]]], (1, 1, 1)))
+    {'mask': 100.0}
     """
-    return relative_error(*masked_pair(estimate, reference, mask, voxel_size).inside)
+    return {WHOLE_MASK: relative_error(*case.pair.inside)}

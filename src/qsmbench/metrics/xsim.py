@@ -9,11 +9,7 @@ doi:10.1002/mrm.30271 (``compute_xsim.m`` of the FANSI toolbox).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from numpy.typing import ArrayLike
-
-from qsmbench.metrics.pair import masked_pair
+from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.structural import mean_similarity
 
 DYNAMIC_RANGE = 1.0
@@ -21,7 +17,7 @@ K1, K2 = 0.01, 0.001
 RADIUS = 3
 
 
-def xsim(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_size: Sequence[float]) -> float:
+def xsim(case: Case) -> dict[str, float]:
     """Return the structural similarity in ppm, 1 at best.
 
     What rankings turn on:
@@ -36,17 +32,11 @@ def xsim(estimate: ArrayLike, reference: ArrayLike, mask: ArrayLike, *, voxel_si
           repeats the outermost voxels instead: the same, unless the mask comes within 3 voxels of the volume's edge.
 
     Anisotropic voxels: the window is counted in **voxels**: with 0.75x0.75x3 mm it spans 5.25x5.25x21 mm. Compare
-    methods on one grid only. ``voxel_size`` is checked and not used.
-
-    Args:
-        estimate: (x, y, z), ppm.
-        reference: (x, y, z), ppm.
-        mask: (x, y, z), positive inside.
-        voxel_size: in mm.
+    methods on one grid only.
 
     Raises:
-        InputError: see `qsmbench.metrics.pair.masked_pair`.
+        InputError: see `qsmbench.metrics.case.Case.pair_with_margin`.
     """
-    pair = masked_pair(estimate, reference, mask, voxel_size)
+    pair = case.pair
     c1, c2 = (K1 * DYNAMIC_RANGE) ** 2, (K2 * DYNAMIC_RANGE) ** 2
-    return mean_similarity(pair.estimate, pair.reference, pair.mask, radius=RADIUS, c1=c1, c2=c2)
+    return {WHOLE_MASK: mean_similarity(pair.estimate, pair.reference, pair.mask, radius=RADIUS, c1=c1, c2=c2)}

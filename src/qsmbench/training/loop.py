@@ -25,6 +25,7 @@ from qsmbench.core.seeds import seed_for
 from qsmbench.data.atomic import atomic_path, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
+from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.hfen import hfen
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
@@ -226,7 +227,7 @@ def _validate(module: UNet, batches: Batches, indices: list[int], ranks: Ranks) 
         error += float(((estimate - batch.chi)[batch.mask] ** 2).sum())
         norm += float((batch.chi[batch.mask] ** 2).sum())
         found, true, mask = ((t[0, 0] * batch.mask[0, 0]).cpu().numpy() for t in (estimate, batch.chi, batch.mask))
-        hfen_sum += hfen(found, true, mask, voxel_size=batch.grids[0].voxel_size)
+        hfen_sum += hfen(Case.of(found, true, mask, batch.grids[0].voxel_size))[WHOLE_MASK]
     error, norm, hfen_sum = ranks.total(error, norm, hfen_sum)
     return 100 * math.sqrt(error / norm), hfen_sum / len(indices)
 
