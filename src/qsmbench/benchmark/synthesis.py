@@ -82,7 +82,7 @@ def make_shard(
         raise InputError(f"{store_path} was made for another recipe, seed or source; make its metadata with create-set")
     first = shard * spec.samples_per_shard
     numbers = range(first, min(first + spec.samples_per_shard, spec.n_samples))
-    need = set_bytes(spec.recipe.shape, len(numbers), noisy=spec.recipe.noise.enabled)
+    need = set_bytes(spec.recipe.shape, len(numbers), noisy=spec.recipe.noisy)
     check_space(store_path, need, f"shard {shard} of {name}")
     heads, device = load_heads(source_dir), _device(spec)
     drawn: list[dict[str, Any]] = []

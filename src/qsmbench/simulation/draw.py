@@ -18,7 +18,7 @@ from qsmbench.simulation.shapes import Shape
 from qsmbench.simulation.source import Source
 from qsmbench.simulation.warp import Deformation, Lattice
 
-_STEPS = ("voxel_size", "obliquity", "pose", "elastic", "contrast", "shapes", "crop", "noise")
+_STEPS = ("voxel_size", "obliquity", "pose", "elastic", "contrast", "shapes", "crop", "noise", "error")
 # Places tried for a crop before the best of them is taken.
 _N_PLACES = 64
 # The lattice reaches this much farther than the head's box, for heads scaled up and displaced.
@@ -38,6 +38,7 @@ class Draw:
         places: (n, 3) in [0, 1): where a crop may be tried, as shares of the room it has.
         noise_sd: ppm.
         noise_seed: of the field noise.
+        error_seed: of the steps that make the field one as measured.
     """
 
     voxel_size: Triple
@@ -48,6 +49,7 @@ class Draw:
     places: NDArray[np.float64]
     noise_sd: float
     noise_seed: int
+    error_seed: int
 
     def parameters(self) -> dict[str, Any]:
         """The draw in plain numbers, for attributes and histograms; the lattice by its spacing and amplitude."""
@@ -83,6 +85,7 @@ def draw(recipe: Recipe, source: Source, rng: np.random.Generator) -> Draw:
         places=child["crop"].random((_N_PLACES, 3)),
         noise_sd=sd if recipe.noise.enabled else 0.0,
         noise_seed=noise_seed,
+        error_seed=int(child["error"].integers(0, 2**63)),
     )
 
 

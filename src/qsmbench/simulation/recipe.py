@@ -8,25 +8,22 @@ This module is configuration: it imports neither numpy nor torch, so that a comm
 """
 
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from qsmbench.core.errors import InputError
+from qsmbench.simulation.error_recipe import MEASURED_LIKE, ErrorRecipe
+from qsmbench.simulation.ranges import Part, Range, within
 
 # Choi & Lee 2000: a 3-D cubic B-spline deformation is injective where no coefficient exceeds 0.40 of the spacing.
 MAX_AMPLITUDE = 0.4
 # int16 with the store's step of 1e-4 ppm ends at 3.2767 ppm.
 MAX_CHI = 3.0
 
+# Recipes by name: what each changes in the paper's.
+PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "measured-like": {"error": MEASURED_LIKE}}
 ShapeKind = Literal["ellipsoid", "sphere", "cuboid", "cylinder"]
-
-
-def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
-    low, high = bounds
-    if not (isfinite(low) and isfinite(high) and low <= high):
-        raise InputError(f"a range is (lowest, highest), finite and in this order, got ({low}, {high})")
-    return bounds
 
 
 def _positive(triple: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -35,20 +32,10 @@ def _positive(triple: tuple[float, float, float]) -> tuple[float, float, float]:
     return triple
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 VoxelTriple = Annotated[tuple[float, float, float], AfterValidator(_positive)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _within(name: str, bounds: tuple[float, float], low: float, high: float) -> None:
-    if bounds[0] < low or bounds[1] > high:
-        raise InputError(f"{name} must lie within {low:g} to {high:g}, got {list(bounds)}")
-
-
-class VoxelSizeRange(_Part):
+class VoxelSizeRange(Part):
     """Voxel size, drawn uniformly and independently for every axis; equal ends fix the resolution."""
 
     min: VoxelTriple = Field((0.5, 0.5, 2.0), description="Smallest voxel size along x, y, z in mm.")
@@ -61,7 +48,7 @@ class VoxelSizeRange(_Part):
         return self
 
 
-class Pose(_Part):
+class Pose(Part):
     """Attitude and size of the head in the scanner; the grid and B0 stay where they are. Ranges are ours."""
 
     enabled: bool = Field(True, description="Turn and scale the head.")
@@ -71,13 +58,13 @@ class Pose(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> "Pose":
-        _within("pose.scale", self.scale, 0.7, 1.3)
-        _within("pose.aspect", self.aspect, 0.85, 1.15)
-        _within("pose.rotation", self.rotation, -180, 180)
+        within("pose.scale", self.scale, 0.7, 1.3)
+        within("pose.aspect", self.aspect, 0.85, 1.15)
+        within("pose.rotation", self.rotation, -180, 180)
         return self
 
 
-class Elastic(_Part):
+class Elastic(Part):
     """Smooth random displacement (Simard 2003, doi:10.1109/ICDAR.2003.1227801), invertible by construction.
 
     Simard's uniform noise is drawn on a lattice and smoothed by the cubic B-spline of that lattice, which stands in
@@ -93,12 +80,12 @@ class Elastic(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> "Elastic":
-        _within("elastic.spacing", self.spacing, 10, 200)
-        _within("elastic.amplitude", self.amplitude, 0, MAX_AMPLITUDE)
+        within("elastic.spacing", self.spacing, 10, 200)
+        within("elastic.amplitude", self.amplitude, 0, MAX_AMPLITUDE)
         return self
 
 
-class Contrast(_Part):
+class Contrast(Part):
     """Changes of the source's chi: chi -> gain * gamma(chi) + offset, and for each tissue where labels exist.
 
     The paper names random contrast changes without their ranges; these are ours.
@@ -115,15 +102,15 @@ class Contrast(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> "Contrast":
-        _within("contrast.gain", self.gain, 0, 10)
-        _within("contrast.gamma", self.gamma, 0.2, 5)
-        _within("contrast.offset", self.offset, -1, 1)
-        _within("contrast.tissue_gain", self.tissue_gain, 0, 10)
-        _within("contrast.tissue_offset", self.tissue_offset, -1, 1)
+        within("contrast.gain", self.gain, 0, 10)
+        within("contrast.gamma", self.gamma, 0.2, 5)
+        within("contrast.offset", self.offset, -1, 1)
+        within("contrast.tissue_gain", self.tissue_gain, 0, 10)
+        within("contrast.tissue_offset", self.tissue_offset, -1, 1)
         return self
 
 
-class Shapes(_Part):
+class Shapes(Part):
     """Bleedings and calcifications: bodies of constant chi that replace the tissue where they lie.
 
     Kinds and signs are the paper's; number, sizes and edges are ours.
@@ -145,15 +132,15 @@ class Shapes(_Part):
     def _check(self) -> "Shapes":
         if not 0 <= self.count[0] <= self.count[1]:
             raise InputError(f"shapes.count is (fewest, most), got {self.count}")
-        _within("shapes.size", self.size, 0.1, 100)
-        _within("shapes.aspect", self.aspect, 0.05, 1)
-        _within("shapes.blood", self.blood, 0, MAX_CHI)
-        _within("shapes.calcium", self.calcium, -MAX_CHI, 0)
-        _within("shapes.edge", self.edge, 0, 20)
+        within("shapes.size", self.size, 0.1, 100)
+        within("shapes.aspect", self.aspect, 0.05, 1)
+        within("shapes.blood", self.blood, 0, MAX_CHI)
+        within("shapes.calcium", self.calcium, -MAX_CHI, 0)
+        within("shapes.edge", self.edge, 0, 20)
         return self
 
 
-class Obliquity(_Part):
+class Obliquity(Part):
     """Slices that are not perpendicular to B0; off in the paper's recipe."""
 
     enabled: bool = Field(False, description="Tilt B0 against the voxel axes.")
@@ -161,11 +148,11 @@ class Obliquity(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> "Obliquity":
-        _within("obliquity.angle", self.angle, 0, 180)
+        within("obliquity.angle", self.angle, 0, 180)
         return self
 
 
-class FieldNoise(_Part):
+class FieldNoise(Part):
     """White Gaussian noise on the local field inside the mask; off in the paper's recipe."""
 
     enabled: bool = Field(False, description="Add noise to the local field.")
@@ -173,11 +160,11 @@ class FieldNoise(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> "FieldNoise":
-        _within("noise.sd", self.sd, 0, 1)
+        within("noise.sd", self.sd, 0, 1)
         return self
 
 
-class Crop(_Part):
+class Crop(Part):
     """Where the sample lies in the head.
 
     Along an axis on which the crop is shorter than the head it lies inside the head's box; where it is longer the head
@@ -197,7 +184,7 @@ class Crop(_Part):
     )
 
 
-class FieldModel(_Part):
+class FieldModel(Part):
     """How the field is computed: on the sample's grid in and around the crop, on a coarser one farther off.
 
     Defaults by measurement (docs/synthesis.md).
@@ -208,9 +195,17 @@ class FieldModel(_Part):
     masked: bool = Field(True, description="Set the field to zero outside the mask, as background removal leaves it.")
 
 
-class Recipe(_Part):
-    """How one sample of a synthetic set is made from a head; the defaults are the Meta-QSM paper's training set."""
+class Recipe(Part):
+    """How one sample of a synthetic set is made from a head; the defaults are the Meta-QSM paper's training set.
 
+    ``preset`` names a recipe to start from; every other key goes over it.
+    """
+
+    preset: Literal["paper", "measured-like"] = Field(
+        "paper",
+        description="Recipe to start from: the Meta-QSM paper's, or the same with every step of `error` on, for tuning "
+        "and training that should hold on measured fields; every other key goes over it.",
+    )
     shape: tuple[int, int, int] = Field((128, 128, 64), description="Voxels of a sample along x, y, z.")
     voxel_size: VoxelSizeRange = Field(VoxelSizeRange(), description="Range of the voxel size.")
     pose: Pose = Field(Pose(), description="Attitude and size of the head.")
@@ -218,12 +213,30 @@ class Recipe(_Part):
     contrast: Contrast = Field(Contrast(), description="Contrast changes.")
     shapes: Shapes = Field(Shapes(), description="Bleedings and calcifications.")
     obliquity: Obliquity = Field(Obliquity(), description="Direction of B0.")
-    noise: FieldNoise = Field(FieldNoise(), description="Noise on the field.")
+    noise: FieldNoise = Field(FieldNoise(), description="White noise on the field, the same everywhere.")
+    error: ErrorRecipe = Field(ErrorRecipe(), description="What measured fields have beyond the field of chi.")
     crop: Crop = Field(Crop(), description="Place of the sample in the head.")
     field: FieldModel = Field(FieldModel(), description="Computation of the field.")
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the field holds noise, which compresses badly."""
+        return self.noise.enabled or bool(self.error.enabled)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("preset") not in PRESETS:
+            return value
+        return _merged(PRESETS[value["preset"]], value)
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         if min(self.shape) < 8 or max(self.shape) > 1024:
             raise InputError(f"shape must be 8 to 1024 voxels along each axis, got {self.shape}")
         return self
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(below[key], above[key]) for key in below if isinstance(above.get(key), dict)}
+    return below | above | both

@@ -12,11 +12,12 @@ import scipy.fft
 import torch
 from numpy.typing import NDArray
 
-from qsmbench.core.grid import Shape, Triple
+from qsmbench.core.grid import Grid, Shape, Triple
 from qsmbench.physics.two_grid import free_space_field, window_field
 from qsmbench.simulation.contrast import apply_contrast
 from qsmbench.simulation.crop import crop_corner, head_box
 from qsmbench.simulation.draw import Draw, draw
+from qsmbench.simulation.error_model import add_errors
 from qsmbench.simulation.recipe import Recipe
 from qsmbench.simulation.shapes import fraction, paste
 from qsmbench.simulation.source import Source
@@ -46,6 +47,7 @@ class Sample:
         voxel_size: mm.
         b0_dir: unit vector in voxel axes.
         parameters: what was drawn, in plain numbers and lists.
+        field_noise: (x, y, z) float32, ppm, standard deviation of noise that follows 1 / magnitude; None without it.
     """
 
     chi: NDArray[np.float32]
@@ -54,6 +56,7 @@ class Sample:
     voxel_size: Triple
     b0_dir: Triple
     parameters: dict[str, Any]
+    field_noise: NDArray[np.float32] | None = None
 
 
 def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device: torch.device | None = None) -> Sample:
@@ -71,7 +74,14 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device
     if drawn.noise_sd > 0:
         noise = np.random.Generator(np.random.PCG64(drawn.noise_seed)).standard_normal(recipe.shape, np.float32)
         local_field += np.float32(drawn.noise_sd) * noise
-    if recipe.field.masked:
+    parameters, field_noise = _parameters(drawn, corner, share), None
+    if recipe.error.enabled:
+        grid = Grid(recipe.shape, drawn.voxel_size, drawn.b0_dir)
+        made = add_errors(local_field, chi, mask, grid, recipe=recipe.error, seed=drawn.error_seed)
+        local_field, mask, field_noise = made.local_field, made.mask, made.field_noise
+        chi *= mask
+        parameters["error"] = made.parameters
+    elif recipe.field.masked:
         local_field *= mask
     return Sample(
         chi=chi,
@@ -79,7 +89,8 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device
         mask=mask,
         voxel_size=drawn.voxel_size,
         b0_dir=drawn.b0_dir,
-        parameters=_parameters(drawn, corner, share),
+        parameters=parameters,
+        field_noise=field_noise,
     )
 
 
