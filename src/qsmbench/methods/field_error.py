@@ -1,0 +1,136 @@
+"""What no susceptibility explains in a scan's field, and the susceptibility seen through it: spectra, from the scan.
+
+Where |D| is small, the field of any susceptibility is small, too: what a field holds there is error, of whatever origin
+(noise, background that is left, anisotropy, motion), but for what the cut at the mask's edge brings there from
+elsewhere. That is explained by a first map and taken off:
+
+    chi_1 = F^-1[ D S / (D^2 S + E) F[f] ]              a Wiener map from spectra S of chi and E of the error
+    r     = m (f - d * m chi_1)                         what it leaves, inside the mask m
+    E(k)  = mean |F r|^2 / n  over |D| < 0.04           shell by shell, n voxels in the mask
+    S(k)  = (mean |F f|^2 / n - E(k)) / mean D^2        over |D| > 0.15
+
+starting from the cone of f itself, two times. Spectra count as white noise would that is as strong at that frequency.
+The error of measured fields is larger the lower the frequency, and no smaller in the cone than outside it, so that the
+cone stands for the whole of k-space; the noise of single voxels (`field_loss.noise_level`) is a fraction of it.
+
+Weights of a regularisation follow from both at 0.14 to 0.22 /mm, where a brain's signal meets the error of its field:
+
+    level     the square root of E's mean there, ppm
+    relative  level over the same of S: noise to signal, dimensionless
+
+E times the voxel's volume is a density, the same on coarse voxels as on fine ones; `density` is its root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+
+from qsmbench.core.scan import Scan
+from qsmbench.methods.fast_box import FastBox, fast_box
+from qsmbench.methods.spectra import OUTSIDE, Shells, Spectrum, shell_power
+from qsmbench.physics.fourier import irfftn, rfftn
+
+PADDING = 1.25
+PASSES = 2
+BAND = (0.14, 0.22)
+# A shell with fewer samples in the narrow cone takes those of the wider one.
+_ENOUGH = 40
+# ppm: what float32 fields can tell from zero.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class FieldError:
+    """The error of a scan's field and the susceptibility it is seen through, as spectra.
+
+    Attributes:
+        error: E, ppm^2 a voxel.
+        signal: S, ppm^2 a voxel.
+        voxel_volume: mm^3.
+    """
+
+    error: Spectrum
+    signal: Spectrum
+    voxel_volume: float
+
+    @property
+    def level(self) -> float:
+        """SD of the white noise that is as strong as the error at 0.14 to 0.22 /mm, ppm."""
+        return _band(self.error)
+
+    @property
+    def relative(self) -> float:
+        """Noise to signal there: the level over the root of S."""
+        return self.level / _band(self.signal)
+
+    @property
+    def density(self) -> float:
+        """The level times the root of the voxel's volume, ppm mm^1.5: what is the same on voxels of any size."""
+        return self.level * float(np.sqrt(self.voxel_volume))
+
+    @property
+    def note(self) -> str:
+        """One line for a reconstruction's notes."""
+        return f"error of the field, estimated from the scan: as white noise of {1e3 * self.level:.3g} ppb"
+
+
+def field_error(scan: Scan) -> FieldError:
+    """Estimate from the local field and the mask alone; a field of zeros has the least level, 1e-6 ppm."""
+    work = fast_box(scan, PADDING)
+    field, kernel = work.scan.local_field, work.kernel
+    spectrum = rfftn(field, work.padded)
+    whole = _shells(work, spectrum, kernel)
+    found = _estimate(work, whole, whole)
+    for _ in range(PASSES):
+        chi = irfftn(spectrum * _wiener(work, found, kernel), work.padded, field.shape).mul_(work.scan.mask)
+        explained = irfftn(rfftn(chi, work.padded).mul_(kernel), work.padded, field.shape)
+        residual = torch.sub(field, explained).mul_(work.scan.mask)
+        found = _estimate(work, whole, _shells(work, rfftn(residual, work.padded), kernel))
+    return found
+
+
+def tv_weight(error: FieldError) -> float:
+    """Weight of total variation, ppm mm, that suits a field of this error: half of |residual|^2 weighs one.
+
+    The weight that suits best grows as the error to the power of 1.5 where the signal is one and the same; it must
+    double where both double. The factor was chosen on sets of `measured-like` fields (docs/methods.md).
+    """
+    return 0.117 * error.density * float(np.sqrt(error.relative))
+
+
+def _wiener(work: FastBox, found: FieldError, kernel: torch.Tensor) -> torch.Tensor:
+    ratio = Spectrum(found.error.radii, found.error.power / found.signal.power)
+    volume = ratio.volume(work.padded, work.scan.grid.voxel_size).to(kernel.device)
+    return kernel / volume.addcmul_(kernel, kernel)
+
+
+def _shells(work: FastBox, spectrum: torch.Tensor, kernel: torch.Tensor) -> Shells:
+    return shell_power(spectrum, kernel, work.padded, work.scan.grid.voxel_size, int(work.scan.mask.sum()))
+
+
+def _estimate(work: FastBox, field: Shells, residual: Shells) -> FieldError:
+    error = _filled(residual)
+    squared = np.maximum(field.squared_kernel[2], OUTSIDE**2)
+    # Where the error owns the field, the signal is taken as a thousandth of it.
+    power = np.maximum(np.nan_to_num(field.power[2]) - error, 1e-3 * error)
+    signal = np.maximum(power / squared, _LEAST**2)
+    return FieldError(Spectrum(field.radii, error), Spectrum(field.radii, signal), prod(work.scan.grid.voxel_size))
+
+
+def _filled(shells: Shells) -> np.ndarray:
+    """The cone's power in every shell: the wider cone's where the narrow one is all but empty, else the nearest."""
+    power = np.where(shells.count[0] >= _ENOUGH, shells.power[0], shells.power[1])
+    known = np.isfinite(power)
+    if not known.any():
+        return np.full(power.size, _LEAST**2)
+    log = np.log(np.maximum(power[known], _LEAST**2))
+    filled: np.ndarray = np.exp(np.interp(np.log(shells.radii), np.log(shells.radii[known]), log))
+    return filled
+
+
+def _band(spectrum: Spectrum) -> float:
+    return float(np.sqrt(spectrum.at(np.geomspace(*BAND, 16)).mean()))
