@@ -84,17 +84,16 @@ N_PIECES = 3
 def paper_step(scan: Scan) -> None:
     """Time the parts of a patch step: some pieces of the network, with and without gradients, and the physics."""
     method = INRQSM(preset="paper")
-    options = method.resolved()
     box = mask_box(scan.mask)
     work = crop_scan(scan, box)
-    whole = DipoleConvolution(work.grid, options.padding)
-    boxes = patches(work.mask, options)
+    whole = DipoleConvolution(work.grid, method.padding)
+    boxes = patches(work.mask, method)
     fullest = max(boxes, key=lambda b: int(work.mask[b].sum()))
     inside = work.mask[fullest]
     shape = (inside.shape[0], inside.shape[1], inside.shape[2])
-    network = Siren(max(work.grid.extent), options.layers, options.width, options.omega)
+    network = Siren(max(work.grid.extent), method.layers, method.width, method.omega)
     axes = [a[s] for a, s in zip(lattice_axes(work.grid), fullest, strict=True)]
-    runs = list(pieces(inside, options.chunk))[:N_PIECES]
+    runs = list(pieces(inside, method.chunk))[:N_PIECES]
     n_run = sum(len(index) for index in runs)
 
     def forward() -> None:

@@ -17,7 +17,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods import neural_fit
 from qsmbench.methods.inr import INRQSM, patches
-from qsmbench.methods.registry import build
+from qsmbench.methods.registry import METHODS, build
 from qsmbench.methods.tkd import TKD
 from qsmbench.physics.dipole import forward_field
 
@@ -56,9 +56,9 @@ def test_compensation_pays_onpatches(clean):
 
 def test_patches_leave_no_voxel_of_the_mask_out(small_scan):
     for tissue in (0.0, 0.3, 0.8):
-        options = INRQSM(patch="12x9x8", overlap=2 / 3, min_tissue=tissue).resolved()
+        settings = INRQSM(patch="12x9x8", overlap=2 / 3, min_tissue=tissue)
         covered = torch.zeros_like(small_scan.mask)
-        boxes = patches(small_scan.mask, options)
+        boxes = patches(small_scan.mask, settings)
         for box in boxes:
             covered[box] = True
         assert bool(covered[small_scan.mask].all())
@@ -224,6 +224,17 @@ def test_wrong_options_are_one_clear_line(option, value, message):
     with pytest.raises(InputError, match=message) as error:
         build("inr-qsm", {option: value})
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_preset_sets_what_is_not_given():
+    paper, fast = INRQSM(preset="paper", layers=3), INRQSM()
+    assert (paper.network, paper.layers, paper.width, paper.tv_norm) == ("siren", 3, 512, "l2")
+    assert (fast.network, fast.layers, fast.width, fast.tv_norm) == ("grid", 4, 16, "l1")
+    assert replace(paper, epochs=7) == INRQSM(preset="paper", layers=3, epochs=7)
+    assert build("inr-qsm", {"preset": "paper", "layers": "3"}) == paper
+    assert METHODS["inr-qsm"].resolved({"preset": "paper"})["omega"] == 40
+    with pytest.raises(TypeError, match="has no option layer"):
+        INRQSM(layer=3)
 
 
 def test_seeds_make_other_fits(small_scan):

@@ -78,7 +78,7 @@ def display(config: Config) -> dict[str, Any]:
     methods = {}
     for key, run in config.methods.items():
         entry = find(run.method or key)
-        options = entry.options | run.options
+        options = entry.resolved(run.options)
         methods[key] = {"label": run_label(config, key), "doi": entry.doi, "method": entry.name, "options": options}
     sets = {
         name: {"label": spec.label or name, "description": f"{spec.n_samples} synthetic samples"}

@@ -96,7 +96,7 @@ def reconstruct_subjects(
                 "Description": f"magnetic susceptibility, {label}",
                 "Units": "ppm",
                 "Method": method,
-                "Parameters": find(method).options | options,
+                "Parameters": find(method).resolved(options),
                 "Convergence": [asdict(course) for course in found.convergence],
                 "Notes": list(found.notes),
                 "Sources": [f"bids:prepared:{item.path('local_field').relative_to(prepared).as_posix()}"],

@@ -62,7 +62,7 @@ class Orientation:
 
     def apply(self, volume: Volume) -> Volume:
         """Bring the last three axes of ``volume`` into the world's order; a copy in C order."""
-        before = volume.ndim - 3
+        before: int = volume.ndim - 3
         order = (*range(before), *(before + a for a in self.axes))
         turned = tuple(before + a for a in range(3) if self.flipped[a])
         if isinstance(volume, np.ndarray):
@@ -71,7 +71,7 @@ class Orientation:
 
     def undo(self, volume: Volume) -> Volume:
         """Bring the last three axes back into the stored order; a copy in C order."""
-        before = volume.ndim - 3
+        before: int = volume.ndim - 3
         order = (*range(before), *(before + self.axes.index(a) for a in range(3)))
         turned = tuple(before + a for a in range(3) if self.flipped[a])
         if isinstance(volume, np.ndarray):

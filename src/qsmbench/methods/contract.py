@@ -9,6 +9,7 @@ is the mask's box in the world's voxel order (`place`): position and storage ord
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -71,6 +72,11 @@ class Method(ABC):
     def __post_init__(self) -> None:
         for f in fields(self):
             _check_bounds(f.name, getattr(self, f.name), f.metadata)
+
+    @classmethod
+    def completed(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options and what follows from them for others, as of a preset; by default nothing does."""
+        return dict(options)
 
     def __call__(self, scan: Scan) -> torch.Tensor:
         """Reconstruct chi (x, y, z), float32, ppm, zero outside the mask; errors as in :meth:`reconstruct`."""

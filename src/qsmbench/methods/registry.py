@@ -66,6 +66,10 @@ class Entry:
         """Parameters with their defaults."""
         return {f.name: f.default for f in fields(self.method) if f.name != "weights"}
 
+    def resolved(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter: as given, or as a preset among the options has it, or the default."""
+        return self.options | self.method.completed(options)
+
 
 _OWN = "qsmbench.methods"
 _META = "10.48550/arXiv.1908.00206"
@@ -114,7 +118,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
     elif weights is not None:
         raise InputError(f"method {name} is not a network: it takes no --weights")
     try:
-        return TypeAdapter(entry.method).validate_python(values)
+        return TypeAdapter(entry.method).validate_python(entry.method.completed(values))
     except ValidationError as error:
         first = error.errors()[0]
         own = first.get("ctx", {}).get("error")
