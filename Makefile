@@ -1,5 +1,5 @@
-# Two commands for a fresh machine (Python 3.11, git, make): `make demo` and `make test`.
-PYTHON ?= python3.11
+# Two commands for a fresh machine (Python 3.11 to 3.14 with venv, git, make): `make demo` and `make test`.
+# PYTHON=... names an interpreter; otherwise tools/make_venv takes the newest that fits, or says what is missing.
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
@@ -9,14 +9,14 @@ STAMP := $(VENV)/.installed
 
 setup: $(STAMP)
 
-# One interpreter, every version from the lock; torch comes as the CPU or CUDA build that the index offers.
+# Every version from the lock; torch comes as the CPU or CUDA build that the index offers (docs/cluster.md).
 $(STAMP): pyproject.toml requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	tools/make_venv $(VENV) $(PYTHON)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/qsmbench run config.yaml --cores $(CORES)
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
 test: setup

@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -64,10 +64,23 @@ def canonical(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def direct_dependencies(*extras):
+    """Names of what pyproject.toml asks for with these extras, those that they take in included."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    wanted, names = [*project["dependencies"]], set()
+    wanted += [text for extra in extras for text in project["optional-dependencies"][extra]]
+    for requirement in map(Requirement, wanted):
+        if requirement.name == "qsmbench":
+            names |= direct_dependencies(*requirement.extras)
+        else:
+            names.add(canonical(requirement.name))
+    return names
+
+
 def test_every_direct_dependency_is_locked_and_installed_at_that_version():
     locked = {canonical(name): pinned for name, pinned in lock().items()}
-    for text in requires("qsmbench"):
-        name = canonical(Requirement(text).name)
+    for name in direct_dependencies("all", "dev"):
         assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
         # A CUDA or CPU build adds a local part (2.13.0+cpu) to the version that the lock pins.
         assert version(name).split("+")[0] == locked[name]
@@ -83,8 +96,7 @@ def test_conda_environments_have_the_locks_versions(name):
     assert all(locked[canonical(name)] == value.removesuffix("+cpu") for name, value in pinned.items())
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
-    direct = {canonical(Requirement(d).name) for d in project["dependencies"]}
-    assert {canonical(name) for name in pinned} == direct
+    assert {canonical(name) for name in pinned} == direct_dependencies("all")
     # The same Python in conda, in the container and in pyproject.toml.
     (python,) = [d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python=")]
     assert SpecifierSet(project["requires-python"]).contains(python.removeprefix("python="))
@@ -97,7 +109,7 @@ def test_the_container_is_built_from_the_lock():
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     assert SpecifierSet(project["requires-python"]).contains(python)
-    assert "--constraint /opt/qsmbench/requirements.lock /opt/qsmbench" in recipe
+    assert "--constraint /opt/qsmbench/requirements.lock '/opt/qsmbench[all]'" in recipe
     copied = re.findall(r"^    (\S+) /opt/qsmbench/$", recipe, re.MULTILINE)
     assert set(copied) >= {"pyproject.toml", "requirements.lock", project["readme"], *project["license-files"], "src"}
     assert all((ROOT / name).exists() for name in copied)
@@ -140,3 +152,12 @@ def test_rules_that_ask_by_rates_have_some():
     by_rate = {rule for rule, body in RULES.items() if f'**asks("{rule}")' in body}
     assert by_rate == set(read_rates().rules)
     assert {rule for rule, body in RULES.items() if "localrule: True" in body} == set(LOCAL_RULES)
+
+
+def test_the_wheel_carries_the_workflow_and_every_file_it_includes():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        carried = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert all((ROOT / name).exists() for name in carried)
+    assert all(place == f"qsmbench/workflow/{name}" for name, place in carried.items())
+    included = re.findall(r'^(?:include|    configfile): "([^"]+)"', (ROOT / "Snakefile").read_text(), re.MULTILINE)
+    assert {Path(name).parts[0] for name in included} <= set(carried)

@@ -25,6 +25,7 @@ COMMANDS = (
     ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
+    ("run", "qsmbench.cli.run", "run the workflow in this folder: sets, networks, reconstructions, scores, report"),
     ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),
     ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
     ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
@@ -65,7 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             command = importlib.import_module(module)
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
+    passed_on: list[str] = []
+    if wanted == "run" and "--" in arguments:
+        dashes = arguments.index("--")
+        arguments, passed_on = arguments[:dashes], arguments[dashes + 1 :]
     parsed = parser.parse_args(arguments)
+    parsed.passed_on = passed_on
     status = 0
     try:
         with recorded(str(wanted), arguments) as facts:

@@ -1,0 +1,120 @@
+"""Snakemake's output as one line that says how far and for how long still; all of it goes into a log file.
+
+What is left is estimated from what the jobs so far took and what each is expected to cost (`qsmbench plan`), so that a
+hundred short jobs do not hide the one long training.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+LOG = Path(".snakemake/qsmbench-run.log")
+
+_STARTED = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):")
+_FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
+_DONE = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
+# Our own lines (plan, refusals, failed jobs), and what Snakemake ends with when it cannot start at all.
+_SHOWN = re.compile(r"^(qsmbench: |Error|\w*Exception|Nothing to be done|LockException)")
+
+
+@dataclass
+class Progress:
+    """What Snakemake's lines have told so far.
+
+    Attributes:
+        done: jobs that ended.
+        total: jobs of the run.
+        running: rules of jobs that were started and have not ended, oldest first.
+
+    >>> p = Progress()
+    >>> for line in ("rule train:", "rule report:", "Finished jobid: 2 (Rule: train)", "1 of 4 steps (25%) done"):
+    ...     p.read(line)
+    >>> (p.done, p.total, p.running)
+    (1, 4, ['report'])
+    >>> p.text(elapsed=60)
+    '1 of 4 jobs, 1 min, about 3 min left: report'
+    """
+
+    done: int = 0
+    total: int = 0
+    running: list[str] = field(default_factory=list)
+
+    def read(self, line: str) -> None:
+        """Take one line of Snakemake's output."""
+        if found := _STARTED.match(line):
+            self.running.append(found[1])
+        elif found := _FINISHED.match(line):
+            if found[1] in self.running:
+                self.running.remove(found[1])
+        elif found := _DONE.match(line):
+            self.done, self.total = int(found[1]), int(found[2])
+
+    def text(self, elapsed: float) -> str:
+        """Return the line for people after ``elapsed`` seconds."""
+        what = ", ".join(dict.fromkeys(self.running))
+        if not self.total:
+            return f"{_minutes(elapsed)}: {what or 'planning'}"
+        left = f", about {_minutes(elapsed * (self.total - self.done) / self.done)} left" if self.done else ""
+        return f"{self.done} of {self.total} jobs, {_minutes(elapsed)}{left}: {what}"
+
+
+def run_with_progress(command: Sequence[str]) -> int:
+    """Run Snakemake; show a line that changes on a terminal, a line a minute elsewhere; return its exit status."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    print(f"qsmbench run: everything that Snakemake says is in {LOG}", file=sys.stderr)
+    with (
+        LOG.open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
+        ) as process,
+    ):
+        assert process.stdout is not None
+        last = show(_copied(process.stdout, log))
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            status = process.wait()
+    if status != 0:
+        print("\n".join(["qsmbench run: Snakemake ended with an error; its last lines:", *last]), file=sys.stderr)
+    return status
+
+
+def show(lines: Iterable[str]) -> list[str]:
+    """Show progress while ``lines`` come; return the last ten."""
+    progress, start, shown = Progress(), time.monotonic(), 0.0
+    last: deque[str] = deque(maxlen=10)
+    terminal = sys.stderr.isatty()
+    for line in lines:
+        progress.read(line)
+        if line.strip():
+            last.append(line)
+        now = time.monotonic()
+        if _SHOWN.match(line):
+            print(("\r\x1b[K" if terminal else "") + line, file=sys.stderr)
+        if terminal:
+            print(f"\r\x1b[K{progress.text(now - start)}"[:160], end="", file=sys.stderr, flush=True)
+        elif now - shown >= 60 or (progress.total and progress.done == progress.total):
+            print(progress.text(now - start), file=sys.stderr, flush=True)
+            shown = now
+    if terminal:
+        print(file=sys.stderr)
+    return list(last)
+
+
+def _copied(lines: Iterable[str], log: TextIO) -> Iterable[str]:
+    for line in lines:
+        log.write(line)
+        log.flush()
+        yield line.rstrip("\n")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
