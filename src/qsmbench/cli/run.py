@@ -15,7 +15,7 @@ WORKFLOW_FILES = ("Snakefile", "config.yaml", "rules")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("configuration", nargs="?", type=Path, metavar="CONFIG", help="YAML file (default: the small run)")
+    parser.add_argument("configuration", nargs="?", type=Path, metavar="CONFIG", help="YAML (default: the small run)")
     parser.add_argument("--cores", type=int, help="cores to use (default: all of this machine)")
     parser.add_argument("--dry-run", "-n", action="store_true", help="only say which jobs there are")
     parser.add_argument("--verbose", action="store_true", help="show what Snakemake prints, not one line of progress")
