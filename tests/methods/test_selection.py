@@ -55,7 +55,9 @@ def test_the_histogram_gives_the_true_residual_and_seminorm(shape):
 
 
 # The discrepancy principle takes what the mask cuts off for signal where that exceeds the noise: not so at 8 ppb.
-@pytest.mark.parametrize(("selection", "noise"), [("gcv", 0.002), ("gcv", 0.008), ("discrepancy", 0.008)])
+@pytest.mark.parametrize(
+    ("selection", "noise"), [("auto", 0.002), ("auto", 0.008), ("gcv", 0.002), ("gcv", 0.008), ("discrepancy", 0.008)]
+)
 def test_the_choice_is_near_the_best(selection, noise):
     scan, truth = phantom(noise)
     found = error(L2(selection=selection)(scan), truth, scan.mask)
@@ -63,7 +65,7 @@ def test_the_choice_is_near_the_best(selection, noise):
     assert found < 1.05 * best
 
 
-@pytest.mark.parametrize("selection", ["gcv", "discrepancy"])
+@pytest.mark.parametrize("selection", ["auto", "gcv", "discrepancy"])
 def test_more_noise_is_smoothed_more(selection):
     chosen = [L2(selection=selection).choose(phantom(noise)[0]) for noise in (0.001, 0.004, 0.016)]
     assert chosen[0] < chosen[1] < chosen[2]
@@ -101,12 +103,16 @@ def test_what_is_missing_is_said(small_scan):
         L2(selection="gcv")(replace(small_scan, local_field=torch.zeros(small_scan.grid.shape)))
 
 
-def test_fixed_is_the_default_and_stays_as_given(small_scan):
-    assert L2().choose(small_scan) == 5e-3
+def test_a_given_lambda_stays_as_it_is_and_else_the_choice_is_noted(small_scan):
+    assert L2(regularization=5e-3).choose(small_scan) == 5e-3
+    assert L2(regularization=5e-3).reconstruct(small_scan).notes == ()
+    assert f"{L2().choose(small_scan):.3g} mm^2" in L2().reconstruct(small_scan).notes[-1]
+    with_curve = L2(preset="paper").reconstruct(small_scan).notes[-1]
+    assert "selection=lcurve" in with_curve
 
 
 def test_errors_on_the_cosmos_head(head):
     scan, truth = head(0.0025)
-    fixed, chosen = (error(L2(selection=s)(scan), truth, scan.mask) for s in ("fixed", "gcv"))
+    fixed, chosen = (error(L2(selection=s)(scan), truth, scan.mask) for s in ("auto", "gcv"))
     assert fixed < 0.381
     assert chosen < 0.381

@@ -67,7 +67,7 @@ def test_the_limit_is_a_minimum(truth):
     chi[5:10, 4:9, 6:12] = 0.1
     field = forward_field(chi, grid, 1.0) + torch.from_numpy(rng.normal(scale=0.002, size=grid.shape)).float()
     scan = Scan(field, torch.ones(grid.shape, dtype=torch.bool), grid)
-    found = invert_as_given(TV(tolerance=1e-6, max_iterations=4000), scan)
+    found = invert_as_given(TV(regularization=5e-4, tolerance=1e-6, max_iterations=4000), scan)
     best = objective(found, scan, 5e-4)
     assert best < objective(chi, scan, 5e-4)
     for size in (1e-3, 1e-4):
@@ -79,7 +79,7 @@ def test_the_limit_is_a_minimum(truth):
 
 
 def test_the_linear_variant_scales(scan):
-    once = TV()(scan)
+    once = TV(regularization=5e-4)(scan)
     twice = TV(regularization=1e-3)(replace(scan, local_field=2 * scan.local_field))
     # The threshold alpha / mu is one over the penalty ratio: it must double with the field.
     slow = TV(regularization=1e-3, gradient_penalty=50.0)(replace(scan, local_field=2 * scan.local_field))
@@ -91,10 +91,10 @@ def test_the_nonlinear_data_term_does_not_see_wraps(truth, scan):
     period = 2 * np.pi / ppm_to_rad(1.0, 3.0, 0.007)
     turns = torch.from_numpy(np.random.default_rng(3).integers(-1, 2, GRID.shape).astype(np.float32))
     wrapped = replace(scan, local_field=scan.local_field + period * turns)
-    chi = TV(data_term="nonlinear")(scan)
-    assert error(TV(data_term="nonlinear")(wrapped), chi.numpy(), truth[1]) < 0.5
-    assert error(TV()(wrapped), chi.numpy(), truth[1]) > 100
-    assert error(chi, TV()(scan).numpy(), truth[1]) < 1
+    chi = TV(5e-4, data_term="nonlinear")(scan)
+    assert error(TV(5e-4, data_term="nonlinear")(wrapped), chi.numpy(), truth[1]) < 0.5
+    assert error(TV(5e-4)(wrapped), chi.numpy(), truth[1]) > 100
+    assert error(chi, TV(5e-4)(scan).numpy(), truth[1]) < 1
 
 
 @pytest.mark.parametrize("data_term", ["nonlinear", "linear"])
@@ -104,6 +104,28 @@ def test_strong_sources_stay_finite_and_bounded(truth, data_term):
     found = TV(data_term=data_term)(strong)
     assert bool(torch.isfinite(found).all())
     assert float(found.abs().max()) < 4
+
+
+def test_the_chosen_weight_follows_the_error_and_doubles_with_the_field(truth, scan):
+    _, mask = truth
+    rng = np.random.default_rng(5)
+
+    def alpha(noise, factor=1):
+        noisy = scan.local_field + noise * torch.from_numpy(rng.standard_normal(GRID.shape, dtype=np.float32))
+        found = TV(max_iterations=1).reconstruct(Scan(factor * noisy, mask, GRID))
+        return float(found.notes[-1].split(":")[1].split()[0])
+
+    assert 1.5 * alpha(0.0) < alpha(0.003) < alpha(0.01) / 2
+    rng = np.random.default_rng(6)
+    once = alpha(0.005)
+    rng = np.random.default_rng(6)
+    assert alpha(0.005, factor=2) == pytest.approx(2 * once, rel=0.02)
+
+
+def test_a_given_weight_or_the_papers_is_taken_as_it_is(scan):
+    assert TV(regularization=3e-4).reconstruct(scan).notes == ()
+    paper = TV(preset="paper")(scan)
+    assert torch.equal(paper, TV(regularization=2e-4)(scan))
 
 
 def test_no_field_gives_no_chi(scan):

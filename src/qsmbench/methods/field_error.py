@@ -13,12 +13,18 @@ starting from the cone of f itself, two times. Spectra count as white noise woul
 The error of measured fields is larger the lower the frequency, and no smaller in the cone than outside it, so that the
 cone stands for the whole of k-space; the noise of single voxels (`field_loss.noise_level`) is a fraction of it.
 
-Weights of a regularisation follow from both at 0.14 to 0.22 /mm, where a brain's signal meets the error of its field:
+Weights of a regularisation follow from both at the frequencies at which a brain's signal meets the error of its field:
 
-    level     the square root of E's mean there, ppm
-    relative  level over the same of S: noise to signal, dimensionless
+    level     the square root of E's mean from 0.14 to 0.45 /mm, ppm
+    relative  level over the square root of S's mean from 0.14 to 0.22 /mm: noise to signal, dimensionless
+    density   level times the square root of a voxel's volume: the same on coarse voxels as on fine ones
 
-E times the voxel's volume is a density, the same on coarse voxels as on fine ones; `density` is its root.
+The weight of total variation that suits best grows with the error to the power of 1.75 as long as the signal is the
+same, that of an L2 penalty too; the first must double where both double, the second stay. Hence
+
+    alpha = 0.30 density relative^0.75      lambda = 1.37 relative^1.75
+
+whose factors and power were chosen on simulated fields with errors as measured ones have them (docs/methods.md).
 """
 
 from __future__ import annotations
@@ -36,7 +42,8 @@ from qsmbench.physics.fourier import irfftn, rfftn
 
 PADDING = 1.25
 PASSES = 2
-BAND = (0.14, 0.22)
+ERROR_BAND = (0.14, 0.45)
+SIGNAL_BAND = (0.14, 0.22)
 # A shell with fewer samples in the narrow cone takes those of the wider one.
 _ENOUGH = 40
 # ppm: what float32 fields can tell from zero.
@@ -59,17 +66,17 @@ class FieldError:
 
     @property
     def level(self) -> float:
-        """SD of the white noise that is as strong as the error at 0.14 to 0.22 /mm, ppm."""
-        return _band(self.error)
+        """SD of the white noise that is as strong as the error in the middle of its frequencies, ppm."""
+        return _band(self.error, ERROR_BAND)
 
     @property
     def relative(self) -> float:
-        """Noise to signal there: the level over the root of S."""
-        return self.level / _band(self.signal)
+        """Noise to signal."""
+        return self.level / _band(self.signal, SIGNAL_BAND)
 
     @property
     def density(self) -> float:
-        """The level times the root of the voxel's volume, ppm mm^1.5: what is the same on voxels of any size."""
+        """The level times the root of the voxel's volume, ppm mm^1.5."""
         return self.level * float(np.sqrt(self.voxel_volume))
 
     @property
@@ -94,12 +101,13 @@ def field_error(scan: Scan) -> FieldError:
 
 
 def tv_weight(error: FieldError) -> float:
-    """Weight of total variation, ppm mm, that suits a field of this error: half of |residual|^2 weighs one.
+    """Weight of total variation, ppm mm, beside half of the squared residual: alpha above."""
+    return 0.30 * error.density * float(error.relative**0.75)
 
-    The weight that suits best grows as the error to the power of 1.5 where the signal is one and the same; it must
-    double where both double. The factor was chosen on sets of `measured-like` fields (docs/methods.md).
-    """
-    return 0.117 * error.density * float(np.sqrt(error.relative))
+
+def l2_weight(error: FieldError) -> float:
+    """Weight of the squared gradient, mm^2, beside the squared residual: lambda above."""
+    return 1.37 * float(error.relative**1.75)
 
 
 def _wiener(work: FastBox, found: FieldError, kernel: torch.Tensor) -> torch.Tensor:
@@ -132,5 +140,5 @@ def _filled(shells: Shells) -> np.ndarray:
     return filled
 
 
-def _band(spectrum: Spectrum) -> float:
-    return float(np.sqrt(spectrum.at(np.geomspace(*BAND, 16)).mean()))
+def _band(spectrum: Spectrum, band: tuple[float, float]) -> float:
+    return float(np.sqrt(spectrum.at(np.geomspace(*band, 16)).mean()))

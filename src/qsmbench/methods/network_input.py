@@ -17,8 +17,10 @@ from qsmbench.methods.l2 import L2
 from qsmbench.methods.tv import TV
 from qsmbench.networks.scaling import Scaling
 
-# L2 is linear in the field and takes a second for a head, TV a few and is closer.
+# L2 with a given weight is linear in the field and takes a second for a head, TV a few and is closer.
 FIRST_MAPS = {"l2": L2, "tv": TV}
+# Fixed, as networks are trained on the maps of one weight.
+DEFAULT_REGULARIZATION = {"l2": 5e-3, "tv": 5e-4}
 
 
 def network_input(
@@ -30,12 +32,12 @@ def network_input(
         scan: field in ppm.
         scaling: of the network.
         first_map: method of the maps, if any.
-        regularization: of that method, in its own units, for each map; none: one map at the method's default.
+        regularization: of that method, in its own units, for each map; none: one map, at `DEFAULT_REGULARIZATION`.
     """
     # A scan's field is zero outside the mask, in training as when the network is applied.
     channels = [scan.local_field / scaling.field_std]
     if first_map is not None:
         method = FIRST_MAPS[first_map]
-        methods = [method(regularization=r) for r in regularization] or [method()]
+        methods = [method(regularization=r) for r in regularization or (DEFAULT_REGULARIZATION[first_map],)]
         channels += [invert(scan) / scaling.chi_std for invert in methods]
     return torch.stack(channels)

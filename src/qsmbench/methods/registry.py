@@ -78,7 +78,7 @@ METHODS: Registry[Entry] = Registry(
     "qsmbench.methods",
     (
         Entry("tkd", "TKD", f"{_OWN}.tkd:TKD", "10.1002/mrm.22135", linear=True),
-        Entry("l2", "L2", f"{_OWN}.l2:L2", "10.1002/mrm.25029", linear=True),
+        Entry("l2", "L2", f"{_OWN}.l2:L2", "10.1002/mrm.25029"),
         Entry("ilsqr", "iLSQR", f"{_OWN}.ilsqr:ILSQR", "10.1016/j.neuroimage.2014.12.043"),
         Entry("medi", "MEDI", f"{_OWN}.medi:MEDI", "10.1002/mrm.24272"),
         Entry("tv", "TV", f"{_OWN}.tv:TV", "10.1002/mrm.25029"),

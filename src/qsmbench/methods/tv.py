@@ -7,8 +7,8 @@ with f in radians of one echo spacing, or with 1/2 |exp(i d*x) - exp(i f)|^2 as 
 threshold and a voxelwise equation in each iteration; the weights m then cost nothing, so that the field outside the
 mask is unknown and not zero. Penalties as in FANSI: 100 alpha for the gradient, 1 for the field.
 
-alpha = 5e-4 is the balance of MEDI's lambda = 1000 (alpha = 1 / (2 lambda)). FANSI's usual 2e-4 suits cleaner fields:
-on the 2016 COSMOS head it takes the error from 24.1 to 18.9 % without noise, and from 31.3 to 37.5 % with 2.5 ppb.
+alpha is given, or follows the error of the field, as estimated from the scan (`field_error`). FANSI's usual 2e-4 and
+the balance of MEDI's lambda = 1000, 5e-4 (alpha = 1 / (2 lambda)), suit cleaner fields than scanners measure.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import torch
 
 from qsmbench.core.scan import Scan
-from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.convergence import Convergence, Iteration
+from qsmbench.methods.contract import Method, Reconstruction, parameter
+from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.field_error import field_error, tv_weight
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import irfftn, rfftn
@@ -30,13 +31,17 @@ from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
 
 # Of the voxelwise equation; its error falls by w (1 - cos r) / (w + mu) a step, 16-fold for r = 0.5 rad and w = mu.
 _INNER_STEPS = 5
+PAPER_REGULARIZATION = 2e-4
 
 
 @dataclass(frozen=True)
 class TV(Method):
     """Total variation by ADMM (Bilgic 2014, Milovic 2018)."""
 
-    regularization: float = parameter(5e-4, "alpha, rad mm: half the inverse of MEDI's lambda", above=0)
+    regularization: float | None = parameter(
+        None, "alpha, rad mm (half the inverse of MEDI's lambda); by default from the error of the field", above=0
+    )
+    preset: str = parameter("auto", "paper: alpha is 2e-4, FANSI's, where none is given", choices=("auto", "paper"))
     data_term: str = parameter(
         "linear", "linear in the field, or nonlinear: complex exponentials", choices=("linear", "nonlinear")
     )
@@ -51,15 +56,16 @@ class TV(Method):
     max_iterations: int = parameter(150, "most ADMM iterations (FANSI)", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
-        """Iterate on the mask\'s box."""
+    def invert(self, scan: Scan) -> Reconstruction:
+        """Iterate on the mask's box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
+        alpha, notes = self._weight(scan, scale)
         work = fast_box(scan, self.padding)
         shape, voxel_size = work.padded, work.scan.grid.voxel_size
         weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
         field = work.pad(work.scan.local_field).mul_(scale)
-        mu_field, mu_gradient = self.field_penalty, self.gradient_penalty * self.regularization
-        threshold = self.regularization / mu_gradient
+        mu_field, mu_gradient = self.field_penalty, self.gradient_penalty * alpha
+        threshold = 1 / self.gradient_penalty
         kernel = work.kernel
         inverse = kernel**2 * mu_field + gradient_power(shape, voxel_size).to(scan.device) * mu_gradient
         # The mean of x is undetermined; leave it at zero.
@@ -82,7 +88,17 @@ class TV(Method):
                 change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
                 if iteration.step(change / norm if norm > 0 else 0.0):
                     break
-        return work.restore(x.div_(scale)), (iteration.convergence,)
+        return Reconstruction(work.restore(x.div_(scale)), (iteration.convergence,), notes=notes)
+
+    def _weight(self, scan: Scan, scale: float) -> tuple[float, tuple[str, ...]]:
+        """Alpha, rad mm, and what to say of it."""
+        if self.regularization is not None:
+            return self.regularization, ()
+        if self.preset == "paper":
+            return PAPER_REGULARIZATION, ()
+        error = field_error(scan)
+        alpha = scale * tv_weight(error)
+        return alpha, (error.note, f"alpha chosen by it: {alpha:.3g} rad mm")
 
     def _field_step(
         self, convolved: torch.Tensor, multiplier: torch.Tensor, field: torch.Tensor, weights: torch.Tensor
