@@ -39,11 +39,15 @@ NIFTIS = {
     "chi_cosmos.nii.gz": nifti(CHI),
     "chi_33.nii.gz": nifti(CHI + 1),
     "msk.nii.gz": nifti(MASK.astype(np.float32)),
+    "phs_tissue.nii.gz": nifti(CHI / 3),
+    "magn.nii.gz": nifti(np.abs(CHI) + 1),
     "evaluation_mask.nii.gz": nifti(np.arange(CHI.size, dtype=np.int16).reshape(CHI.shape) % 12),
 }
 MATS = {
     "chi_cosmos.mat": matlab(chi_cosmos=CHI.astype(np.float64)),
     "chi_33.mat": matlab(chi_33=CHI + 1),
+    "phs_tissue.mat": matlab(phs_tissue=CHI / 3),
+    "magn.mat": matlab(magn=np.abs(CHI) + 1),
     "msk.mat": matlab(msk=MASK.astype(np.float64)),
     "spatial_res.mat": matlab(spatial_res=np.array([VOXELS])),
 }
@@ -83,7 +87,26 @@ def check(files, mask=MASK):
 def test_both_forms_of_the_archive_give_the_same_map(archive, tmp_path, files):
     check(challenge2016(tmp_path / "cache", archive=archive(files)))
     names = sorted(p.name for p in (tmp_path / "cache").iterdir())
-    assert names == ["chi_cosmos.nii.gz", "mask.nii.gz", "record.json"]
+    volumes = ["chi_33.nii.gz", "chi_cosmos.nii.gz", "local_field.nii.gz", "magnitude.nii.gz", "mask.nii.gz"]
+    assert names == [*volumes, "record.json"]
+
+
+def test_what_a_copy_lacks_is_none(archive, tmp_path):
+    few = {name: content for name, content in NIFTIS.items() if name[:3] in {"chi", "msk"}}
+    files = challenge2016(tmp_path / "cache", archive=archive(few))
+    assert files.local_field is None and files.magnitude is None and files.chi_33 is not None
+    np.testing.assert_array_equal(read_volume(files.chi_33).data, CHI + 1)
+
+
+def test_a_cache_of_an_older_version_is_made_again_from_its_archive(site, tmp_path):
+    site.content = pack(NIFTIS)
+    options = {"url": site.url("challenge.zip"), "size": len(site.content)}
+    first = challenge2016(tmp_path, **options)
+    record = json.loads(first.record.read_text())
+    del record["version"]
+    first.record.write_text(json.dumps(record))
+    first.local_field.unlink()
+    assert challenge2016(tmp_path, **options).local_field.is_file()
 
 
 def test_the_record_says_what_was_used(archive, tmp_path):
@@ -91,7 +114,8 @@ def test_the_record_says_what_was_used(archive, tmp_path):
     files = challenge2016(tmp_path / "cache", archive=path)
     record = json.loads(files.record.read_text())
     assert record["origin"] == {"name": "archive.zip", "sha256": sha256_of(path)}
-    assert record["files"] == {p.name: sha256_of(p) for p in (files.chi_cosmos, files.mask)}
+    volumes = (files.chi_cosmos, files.mask, files.local_field, files.magnitude, files.chi_33)
+    assert record["files"] == {p.name: sha256_of(p) for p in volumes}
     assert record["mask_from"] == "msk.nii.gz"
     assert record["voxel_size"] == list(files.voxel_size)
 

@@ -22,7 +22,7 @@ from qsmbench.benchmark.evaluation import config_hash
 from qsmbench.benchmark.source import read_about
 from qsmbench.benchmark.synthesis import recipe_hash
 from qsmbench.core.errors import InputError
-from qsmbench.data.layout import HEAD_FILES, VECTORS, VOLUMES
+from qsmbench.data.layout import HEAD_FILES, OPTIONAL, VECTORS, VOLUMES
 
 # What damaged files make the libraries below raise.
 DAMAGE = (ValueError, KeyError, TypeError, LookupError, OSError, RuntimeError, InputError, AttributeError)
@@ -108,6 +108,8 @@ def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator
     for index in chosen:
         path, expected = rows[index]
         for variable in (*VOLUMES, *VECTORS):
+            if variable in OPTIONAL and variable not in group:
+                continue
             try:
                 found = array_hash(np.asarray(_array(group, variable)[index]))
             except DAMAGE as error:

@@ -42,10 +42,10 @@ from qsmbench.config.model import ChallengeSource, MixtureSource, NiftiSource, P
 from qsmbench.core.errors import InputError
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
-from qsmbench.data.layout import VECTORS, VOLUMES
+from qsmbench.data.layout import OPTIONAL, VECTORS, VOLUMES
 from qsmbench.data.nifti import read_volume
 from qsmbench.data.prepared import PreparedScan, prepared_scans
-from qsmbench.data.store import STEP, StoredSet, encode
+from qsmbench.data.store import STEP, StoredSet, encode, encode_bright
 from qsmbench.methods.contract import Method
 from qsmbench.methods.registry import build
 from qsmbench.metrics.registry import METRICS, Score
@@ -189,13 +189,19 @@ class Recomputation:
             spec, store = config.synthetic[name], f"synthetic/{name}.zarr"
             drawn_as = spec.drawn_as(name)
             group = zarr.open_group(self.run.path / store, mode="r", zarr_format=3)
-            sample = sample_of(self.heads, spec.recipe, seed=config.seed, name=drawn_as, number=index)
+            draws = {"seed": config.seed, "name": drawn_as, "number": index}
+            sample = sample_of(self.heads, spec.recipe, with_magnitude=spec.with_magnitude, **draws)
             where = f"{store}, sample {index}"
-            stored = {key: np.asarray(group[key][index]) for key in (*VOLUMES, *VECTORS)}
+            stored = {key: np.asarray(group[key][index]) for key in (*VOLUMES, *VECTORS) if key in group}
             for key in ("chi", "local_field"):
                 made = encode(getattr(sample, key), key)
                 tolerated = SAMPLE_PPM / STEP
                 found.append(self._judge(check, f"{where}, {key}", compare_steps(made, stored[key], tolerated)))
+            for key in OPTIONAL:
+                volume = getattr(sample, key)
+                if volume is not None and key in stored and spec.with_magnitude:
+                    made = encode_bright(volume, key, key)
+                    found.append(self._judge(check, f"{where}, {key}", compare_steps(made, stored[key], 1.0)))
             mask = np.asarray(sample.mask, np.uint8)
             found.append(self._judge(check, f"{where}, mask", compare_labels(mask, stored["mask"])))
             for key in ("voxel_size", "b0_dir"):

@@ -13,7 +13,7 @@ def disk_need(config: Config) -> dict[str, int]:
     A BIDS folder of one's own is not counted: its shapes are not known before it is read.
     """
     need = {
-        name: set_bytes(spec.recipe.shape, spec.n_samples, noisy=spec.recipe.noisy)
+        name: set_bytes(spec.recipe.shape, spec.n_samples, noisy=spec.recipe.noisy, magnitude=spec.with_magnitude)
         for name, spec in config.synthetic.items()
     }
     maps = [(spec.recipe.shape, spec.n_samples) for spec in config.synthetic.values() if spec.role == "test"]

@@ -1,6 +1,7 @@
 """Step 1: bring the heads that everything is made from into one folder.
 
-<n>/chi.nii.gz (ppm)   <n>/mask.nii.gz   <n>/labels.nii.gz (0 where there are no labels)   for head n = 0, 1, ...
+<n>/chi.nii.gz (ppm)   <n>/mask.nii.gz   <n>/labels.nii.gz (0 where there are no labels)
+<n>/magnitude.nii.gz (the head's own, or made from chi: simulation/magnitude.py)       for head n = 0, 1, ...
 source.json            of each head: weight, origin, B0, hashes
 
 Axes run to the patient's right, front and top as nearly as they can without interpolation, so that the recipe's z is
@@ -55,16 +56,18 @@ def _read(spec: PhantomSource | ChallengeSource | NiftiSource) -> tuple[Source, 
         grid = Grid.from_affine(phantom.chi.shape, phantom.affine)
         names = {str(number): name for number, name in LABELS.items()}
         origin: dict[str, Any] = {"kind": spec.kind, "seed": spec.seed, "labels": names}
-        return upright(Source(phantom.chi, phantom.mask, grid, phantom.labels)), origin
+        return upright(Source(phantom.chi, phantom.mask, grid, phantom.labels, phantom.magnitude)), origin
     mask_path: Path | None
     b0_dir: Triple | None
     axes: str | None
     if isinstance(spec, ChallengeSource):
         files = challenge2016(spec.cache, archive=spec.archive)
         chi_path, mask_path, b0_dir, axes = files.chi_cosmos, files.mask, files.b0_dir, _CHALLENGE_AXES
+        magnitude_path = files.magnitude
         origin = {"kind": spec.kind, "doi": "10.1002/mrm.26830"}
     else:
         chi_path, mask_path, b0_dir, axes = spec.chi, spec.mask, spec.b0_dir, spec.axes
+        magnitude_path = spec.magnitude
         origin = {"kind": spec.kind, "file": chi_path.name}
     volume = read_volume(chi_path)
     mask = _filled(volume.data != 0) if mask_path is None else read_mask(mask_path, like=volume)
@@ -73,7 +76,8 @@ def _read(spec: PhantomSource | ChallengeSource | NiftiSource) -> tuple[Source, 
     if not chi.any():
         raise InputError(f"{chi_path} is zero everywhere inside its mask; give a susceptibility map in ppm")
     grid = Grid.from_affine(volume.data.shape, volume.affine, b0_dir)
-    return upright(Source(chi, mask, grid), axes), origin
+    magnitude = None if magnitude_path is None else read_volume(magnitude_path, like=volume).data
+    return upright(Source(chi, mask, grid, magnitude=magnitude), axes), origin
 
 
 def upright(source: Source, axes: str | None = None) -> Source:
@@ -99,7 +103,8 @@ def upright(source: Source, axes: str | None = None) -> Source:
     affine = matrix @ inv_ornt_aff(turn, source.grid.shape)  # type: ignore[no-untyped-call]
     chi = turned(source.chi)
     grid = Grid.from_affine(chi.shape, affine, (b0_dir + 0.0).tolist())
-    return Source(chi, turned(source.mask), grid, None if source.labels is None else turned(source.labels))
+    labels, magnitude = (None if v is None else turned(v) for v in (source.labels, source.magnitude))
+    return Source(chi, turned(source.mask), grid, labels, magnitude)
 
 
 def _write(source: Source, folder: Path) -> dict[str, Any]:
@@ -108,6 +113,7 @@ def _write(source: Source, folder: Path) -> dict[str, Any]:
     write_volume(folder / "chi.nii.gz", source.chi, affine, "susceptibility, ppm")
     write_volume(folder / "mask.nii.gz", source.mask.astype(np.uint8), affine, "brain mask")
     write_volume(folder / "labels.nii.gz", labels, affine, "tissue labels")
+    write_volume(folder / "magnitude.nii.gz", source.relative_magnitude, affine, "magnitude, 1 at its median")
     inside = source.chi[source.mask]
     return {
         "b0_dir": source.grid.b0_dir,
@@ -154,4 +160,5 @@ def _load(folder: Path, b0_dir: Triple) -> Source:
     mask = read_mask(folder / "mask.nii.gz", like=volume)
     labels = read_volume(folder / "labels.nii.gz", like=volume).data.astype(np.int16)
     grid = Grid.from_affine(volume.data.shape, volume.affine, b0_dir)
-    return Source(volume.data, mask, grid, labels if labels.any() else None)
+    magnitude = read_volume(folder / "magnitude.nii.gz", like=volume).data
+    return Source(volume.data, mask, grid, labels if labels.any() else None, magnitude)

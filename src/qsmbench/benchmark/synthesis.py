@@ -46,17 +46,23 @@ def recipe_hash(name: str, spec: SyntheticSet, seed: int, heads: list[dict[str, 
     """SHA-256 of everything that a set's samples depend on but the code: equal hashes, equal samples."""
     drawn_from = [{"weight": head["weight"], "b0_dir": list(head["b0_dir"]), "files": head["files"]} for head in heads]
     recipe = spec.recipe.model_dump(mode="json")
-    return config_hash(
-        {"name": spec.drawn_as(name), "seed": seed, "device": spec.device, "recipe": recipe, "heads": drawn_from}
-    )
+    drawn = {"name": spec.drawn_as(name), "seed": seed, "device": spec.device, "magnitude": spec.with_magnitude}
+    return config_hash(drawn | {"recipe": recipe, "heads": drawn_from})
 
 
 def sample_of(
-    heads: Heads, recipe: Recipe, *, seed: int, name: str, number: int, device: torch.device | None = None
+    heads: Heads,
+    recipe: Recipe,
+    *,
+    seed: int,
+    name: str,
+    number: int,
+    device: torch.device | None = None,
+    with_magnitude: bool = False,
 ) -> Sample:
     """Sample ``number`` as drawn for the set ``name``; its parameters tell the head too."""
     head, rng = head_and_draws(heads, seed=seed, name=name, number=number)
-    sample = make_sample(heads.sources[head], recipe, rng, device)
+    sample = make_sample(heads.sources[head], recipe, rng, device, with_magnitude=with_magnitude)
     return replace(sample, parameters={"head": head} | sample.parameters)
 
 
@@ -82,7 +88,8 @@ def make_shard(
         raise InputError(f"{store_path} was made for another recipe, seed or source; make its metadata with create-set")
     first = shard * spec.samples_per_shard
     numbers = range(first, min(first + spec.samples_per_shard, spec.n_samples))
-    need = set_bytes(spec.recipe.shape, len(numbers), noisy=spec.recipe.noisy)
+    kept = {"noisy": spec.recipe.noisy, "magnitude": spec.with_magnitude}
+    need = set_bytes(spec.recipe.shape, len(numbers), **kept)
     check_space(store_path, need, f"shard {shard} of {name}")
     heads, device = load_heads(source_dir), _device(spec)
     drawn: list[dict[str, Any]] = []
@@ -90,9 +97,17 @@ def make_shard(
     def samples() -> Iterator[store.Sample]:
         for number in tqdm(numbers, unit="sample", disable=None):
             drawn_as = spec.drawn_as(name)
-            sample = sample_of(heads, spec.recipe, seed=seed, name=drawn_as, number=number, device=device)
+            sample = sample_of(
+                heads,
+                spec.recipe,
+                seed=seed,
+                name=drawn_as,
+                number=number,
+                device=device,
+                with_magnitude=spec.with_magnitude,
+            )
             drawn.append(sample.parameters)
-            yield store.Sample(sample.chi, sample.local_field, sample.mask, sample.voxel_size, sample.b0_dir)
+            yield _stored(sample, spec)
 
     contents = store.write_shard(store_path, shard, samples())
     rows = [
@@ -101,6 +116,12 @@ def make_shard(
     ]
     files = {file: sha256_of(store_path / file) for file in shard_files(shard)}
     write_json_atomic(hashes, {"set": name, "shard": shard, "seed": seed, "samples": rows, "files": files})
+
+
+def _stored(sample: Sample, spec: SyntheticSet) -> store.Sample:
+    volumes = (sample.chi, sample.local_field, sample.mask)
+    noise = sample.field_noise if spec.with_magnitude else None
+    return store.Sample(*volumes, sample.voxel_size, sample.b0_dir, sample.magnitude, noise)
 
 
 def _device(spec: SyntheticSet) -> torch.device | None:

@@ -61,6 +61,7 @@ class NiftiSource(Section):
     kind: Literal["nifti"] = Field(description="use a NIfTI file")
     chi: Path = Field(description="susceptibility map, ppm")
     mask: Path | None = Field(None, description="brain mask; by default where chi is not zero, holes filled")
+    magnitude: Path | None = Field(None, description="its magnitude image; by default one is made from the map")
     b0_dir: tuple[float, float, float] | None = Field(
         None, description="direction of B0 in voxel axes; by default the scanner's z axis through the affine"
     )
@@ -104,6 +105,11 @@ class SyntheticSet(Section):
         description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
     )
     recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
+    magnitude: bool | None = Field(
+        None,
+        description="keep a magnitude image, for methods that weight by it or look for edges in it; by default in tune "
+        "and test sets",
+    )
     draws_of: Name | None = Field(
         None,
         description="another set whose draws this one takes: sample by sample the same head, shapes and noise level, "
@@ -113,6 +119,11 @@ class SyntheticSet(Section):
     def drawn_as(self, name: str) -> str:
         """The set in whose name the samples of this one, called ``name``, are drawn."""
         return self.draws_of or name
+
+    @property
+    def with_magnitude(self) -> bool:
+        """Whether samples come with a magnitude image (and the noise that follows it)."""
+        return self.role != "train" if self.magnitude is None else self.magnitude
 
     @property
     def n_shards(self) -> int:

@@ -1,4 +1,4 @@
-"""The COSMOS map of the 2016 QSM reconstruction challenge, from the challenge's own archive to two plain NIfTI files.
+"""The 2016 QSM reconstruction challenge, from its own archive to plain NIfTI files: map, mask, and what it measured.
 
 One healthy volunteer, 3 T, 12 head orientations; chi_cosmos is their COSMOS reconstruction in ppm, on the grid of the
 transversal scan, with B0 along the third voxel axis. Langkammer et al., "Quantitative susceptibility mapping: report
@@ -8,8 +8,9 @@ Magn Reson Med 61 (2009) 196-204, doi:10.1002/mrm.21828.
 The archive keeps everything under ``20170327_qsm2016_recon_challenge/data/``, each volume as ``.nii.gz`` and, for the
 challenge's MATLAB scripts, as ``.mat``: ``chi_cosmos``, ``chi_33``, ``msk`` (the brain mask: BET, eroded by 5 voxels),
 ``phs_tissue``, ``phs_wrap``, ``phs_unwrap``, ``magn``, ``evaluation_mask`` (labels of regions, not the brain), and the
-voxel size as ``spatial_res``. Map, mask and voxel size are needed here. No licence to redistribute is stated, so users
-fetch the archive themselves.
+voxel size as ``spatial_res``. Map, mask and voxel size are needed here; where they are there, ``phs_tissue`` (the
+transversal scan's local field in ppm; TE 25 ms), ``magn`` (its magnitude) and ``chi_33`` (the tensor's component along
+B0, ppm) are taken along. No licence to redistribute is stated, so users fetch the archive themselves.
 
 **Voxel size.** The paper says 1.06 mm isotropic. The archive's headers and ``spatial_res`` say 1.0625 x 1.0625 x
 1.0714 mm (the third is 15/14), and copies with 1.0625 mm throughout go round. The difference, 0.8 % along z, changes
@@ -49,6 +50,14 @@ DOI = "10.1002/mrm.26830"
 B0_DIR: Triple = (0.0, 0.0, 1.0)
 
 _CHI, _MASK, _VOXELS = ("chi_cosmos",), ("msk", "mask"), ("spatial_res",)
+# What a copy of the archive may lack: our name, theirs, and what it is.
+_EXTRAS = {
+    "local_field": ("phs_tissue", "local field in ppm"),
+    "magnitude": ("magn", "magnitude, arbitrary unit"),
+    "chi_33": ("chi_33", "component of the tensor along B0 in ppm"),
+}
+# Of this module's files: an older cache is made again from its archive.
+_VERSION = 2
 _VOLUME_SUFFIXES, _VOXEL_SUFFIXES = (".nii.gz", ".nii", ".mat"), (".txt", ".mat")
 # A 160^3 double takes 33 MB; a member of more than a gigabyte is not from this challenge.
 _MEMBER_LIMIT = 1 << 30
@@ -66,6 +75,7 @@ class Challenge2016Files:
         voxel_size: mm, as the source states it.
         b0_dir: unit vector in voxel axes.
         record: JSON: source, hashes, voxel size, where the mask came from.
+        local_field, magnitude, chi_33: NIfTI, float32, on the same grid; None where the archive has none.
     """
 
     chi_cosmos: Path
@@ -73,6 +83,9 @@ class Challenge2016Files:
     voxel_size: Triple
     b0_dir: Triple
     record: Path
+    local_field: Path | None = None
+    magnitude: Path | None = None
+    chi_33: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,9 +116,9 @@ def challenge2016(
     sha256: str | None = None,
     progress: bool = False,
 ) -> Challenge2016Files:
-    """Put ``chi_cosmos.nii.gz``, ``mask.nii.gz`` and ``record.json`` into ``cache_dir``.
+    """Put ``chi_cosmos.nii.gz``, ``mask.nii.gz``, ``record.json``, and what else was measured, into ``cache_dir``.
 
-    Where the three are there, whole and from the same ``url``, nothing is read or downloaded. The archive stays in
+    Where they are there, whole and from the same ``url``, nothing is read or downloaded. The archive stays in
     ``cache_dir`` beside them.
 
     Args:
@@ -156,15 +169,18 @@ def _cached(cache: Path, url: str) -> Challenge2016Files | None:
     chi, mask, record = _paths(cache)
     if not (chi.is_file() and mask.is_file() and record.is_file()):
         return None
-    hashes = {path.name: sha256_of(path) for path in (chi, mask)}
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
-        if content["origin"].get("url") != url or content["files"] != hashes:
+        if content["origin"].get("url") != url or content["version"] != _VERSION:
+            return None
+        hashes = {name: sha256_of(cache / Path(name).name) for name in content["files"]}
+        if hashes != content["files"] or not {chi.name, mask.name} <= set(hashes):
             return None
         x, y, z = content["voxel_size"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # some other program's record.json
-    return Challenge2016Files(chi, mask, (x, y, z), B0_DIR, record)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        return None  # some other program's record.json, or a file is gone
+    extras = {name: cache / f"{name}.nii.gz" for name in _EXTRAS if f"{name}.nii.gz" in hashes}
+    return Challenge2016Files(chi, mask, (x, y, z), B0_DIR, record, **extras)
 
 
 def _in_folder(folder: Path) -> _Found:
@@ -215,17 +231,32 @@ def _convert(found: _Found, cache: Path, origin: dict[str, str]) -> Challenge201
     record.unlink(missing_ok=True)
     write_volume(chi_path, chi.data, chi.affine, f"chi in ppm, doi:{DOI}")
     write_volume(mask_path, mask, chi.affine, f"brain mask, doi:{DOI}")
+    extras: dict[str, Path] = {}
+    left_out: dict[str, str] = {}
+    for name, (stem, what) in _EXTRAS.items():
+        member = found.best((stem,), _VOLUME_SUFFIXES)
+        if member is None:
+            continue
+        path = cache / f"{name}.nii.gz"
+        try:
+            write_volume(path, _like(found.get(member), chi), chi.affine, f"{what}, doi:{DOI}")
+            extras[name] = path
+        except InputError as error:
+            # The map is good without it.
+            left_out[name] = str(error)
     content = {
         "b0_dir": B0_DIR,
         "chi_from": PurePosixPath(chi_name).name,
         "doi": DOI,
-        "files": {path.name: sha256_of(path) for path in (chi_path, mask_path)},
+        "files": {path.name: sha256_of(path) for path in (chi_path, mask_path, *extras.values())},
+        "left_out": left_out,
         "mask_from": mask_from,
         "origin": origin,
+        "version": _VERSION,
         "voxel_size": chi.voxel_size,
     }
     write_json_atomic(record, content)
-    return Challenge2016Files(chi_path, mask_path, chi.voxel_size, B0_DIR, record)
+    return Challenge2016Files(chi_path, mask_path, chi.voxel_size, B0_DIR, record, **extras)
 
 
 def _chi(path: Path, stated: Triple | None) -> Volume:
@@ -241,6 +272,13 @@ def _chi(path: Path, stated: Triple | None) -> Volume:
         raise InputError(f"{path.name} has no voxel size; put spatial_res.mat or spatial_res.txt beside it")
     data = _matlab_volume(path)
     return Volume(np.array(data, dtype=np.float32, order="C"), np.diag([*stated, 1.0]), stated)
+
+
+def _like(path: Path, chi: Volume) -> NDArray[np.float32]:
+    data = read_volume(path, like=chi).data if path.suffix != ".mat" else _matlab_volume(path)
+    if data.shape != chi.data.shape:
+        raise InputError(f"{path.name} has shape {data.shape}, but chi_cosmos {chi.data.shape}; get the archive again")
+    return np.array(data, dtype=np.float32, order="C")
 
 
 def _mask(path: Path, chi: Volume) -> NDArray[np.bool_]:

@@ -12,6 +12,9 @@ from qsmbench.core.grid import Shape
 # Bytes a voxel of chi, local_field and mask together, compressed: somewhat above what docs/synthesis.md measures.
 _PLAIN = 1.7
 _NOISY = 2.3
+# Of a magnitude image and, on noisy fields, of the noise that follows it.
+_MAGNITUDE = 1.0
+_FIELD_NOISE = 1.3
 # What one reconstruction takes: float32, compressed, at its worst.
 _MAP = 4.0
 # Likewise of a scan: int16 magnitude and float32 phase of an echo; three float32 maps and a mask of the truth; eight
@@ -19,13 +22,16 @@ _MAP = 4.0
 _ECHO, _TRUTH, _PREPARED = 6.0, 13.0, 34.0
 
 
-def set_bytes(shape: Shape, n_samples: int, *, noisy: bool) -> int:
+def set_bytes(shape: Shape, n_samples: int, *, noisy: bool, magnitude: bool = False) -> int:
     """About how many bytes a synthetic set takes; ``noisy``: with noise on the field, which compresses worse.
 
     >>> round(set_bytes((128, 128, 64), 30_000, noisy=False) / 1e9)
     53
     """
-    return int(prod(shape) * n_samples * (_NOISY if noisy else _PLAIN))
+    voxel = _NOISY if noisy else _PLAIN
+    if magnitude:
+        voxel += _MAGNITUDE + (_FIELD_NOISE if noisy else 0)
+    return int(prod(shape) * n_samples * voxel)
 
 
 def map_bytes(shape: Shape, n_samples: int) -> int:

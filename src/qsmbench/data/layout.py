@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-VOLUMES = ("chi", "local_field", "mask")
+VOLUMES = ("chi", "local_field", "mask", "magnitude", "field_noise")
+# Zero throughout where a set has none; stores of before version 0.2 lack them.
+OPTIONAL = ("magnitude", "field_noise")
 VECTORS = ("voxel_size", "b0_dir")
 
-HEAD_FILES = ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz")
+HEAD_FILES = ("chi.nii.gz", "mask.nii.gz", "labels.nii.gz", "magnitude.nii.gz")
 INSPECTION_FILES = ("contact-sheet.png", "parameters.png", "samples.csv", "shapes.csv")
 METADATA_FILES = ("zarr.json", *(f"{name}/zarr.json" for name in (*VOLUMES, *VECTORS)))
 
@@ -25,7 +27,7 @@ def source_files(n_heads: int) -> list[str]:
     """Paths, relative to the source's folder, of the files of ``n_heads`` heads.
 
     >>> source_files(1)
-    ['0/chi.nii.gz', '0/mask.nii.gz', '0/labels.nii.gz', 'source.json']
+    ['0/chi.nii.gz', '0/mask.nii.gz', '0/labels.nii.gz', '0/magnitude.nii.gz', 'source.json']
     """
     return [f"{head}/{name}" for head in range(n_heads) for name in HEAD_FILES] + ["source.json"]
 

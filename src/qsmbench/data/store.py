@@ -3,6 +3,8 @@
     <set>.zarr/                   dims (sample, x, y, z); opens with xarray.open_zarr
       chi, local_field            int16, scale_factor 1e-4, ppm; one sample a chunk, `samples_per_shard` a shard
       mask                        uint8, 1 inside the brain
+      magnitude                   uint8, scale_factor 0.01, 1 at the tissue's median; zero throughout: none is kept
+      field_noise                 uint16, scale_factor 1e-5, ppm, SD of the field's noise; zero throughout: not known
       voxel_size, b0_dir          float64 (sample, 3): mm; unit vector in voxel axes
 
 A shard is a few files of its own (`qsmbench.data.layout`), so that jobs never touch a common file; each is written
@@ -29,7 +31,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Reference, Scan
 from qsmbench.data.atomic import flush_to_disk
-from qsmbench.data.layout import shard_files
+from qsmbench.data.layout import OPTIONAL, shard_files
 
 STEP = 1e-4
 _LIMIT = np.iinfo(np.int16).max
@@ -37,7 +39,10 @@ _VOLUMES = {
     "chi": ("magnetic susceptibility", "ppm", "int16"),
     "local_field": ("field of the tissue inside the head, relative to B0", "ppm", "int16"),
     "mask": ("brain mask", "1", "uint8"),
+    "magnitude": ("magnitude of a gradient echo, relative to the tissue's median", "1", "uint8"),
+    "field_noise": ("standard deviation of the field's noise", "ppm", "uint16"),
 }
+_STEPS = {"chi": STEP, "local_field": STEP, "magnitude": 1e-2, "field_noise": 1e-5}
 _VECTORS = {
     "voxel_size": ("edge lengths of a voxel", "mm"),
     "b0_dir": ("direction of B0 in voxel axes", "1"),
@@ -53,6 +58,8 @@ class Sample:
     mask: np.ndarray
     voxel_size: tuple[float, float, float]
     b0_dir: tuple[float, float, float]
+    magnitude: np.ndarray | None = None
+    field_noise: np.ndarray | None = None
 
 
 def create_store(path: Path, shape: Shape, n_samples: int, samples_per_shard: int, attributes: dict[str, Any]) -> None:
@@ -69,7 +76,7 @@ def create_store(path: Path, shape: Shape, n_samples: int, samples_per_shard: in
     group = zarr.open_group(path, mode="a", zarr_format=3)
     group.attrs.put(attributes)
     for name, (long_name, units, dtype) in _VOLUMES.items():
-        extra: dict[str, Any] = {"scale_factor": STEP} if dtype == "int16" else {}
+        extra: dict[str, Any] = {"scale_factor": _STEPS[name]} if name in _STEPS else {}
         _declare(
             path,
             name,
@@ -132,13 +139,19 @@ def write_shard(path: Path, shard: int, samples: Iterable[Sample]) -> list[dict[
         buffers["chi"][n - 1] = encode(sample.chi, f"chi of {where}")
         buffers["local_field"][n - 1] = encode(sample.local_field, f"local_field of {where}")
         buffers["mask"][n - 1] = sample.mask
+        for name in OPTIONAL:
+            volume = getattr(sample, name)
+            if volume is not None:
+                buffers[name][n - 1] = encode_bright(volume, name, f"{name} of {where}")
         vectors["voxel_size"][n - 1] = sample.voxel_size
         vectors["b0_dir"][n - 1] = sample.b0_dir
     if n != stop - start:
         raise InputError(f"shard {shard} of {path} takes {stop - start} samples, got {n}")
     contents = {**buffers, **vectors}
     for name, content in contents.items():
-        _array(group, name)[start:stop] = content
+        # Zarr leaves out what is zero throughout; every shard has the same files, so that jobs can name them.
+        with zarr.config.set({"array.write_empty_chunks": name in OPTIONAL}):
+            _array(zarr.open_group(path, mode="r+", zarr_format=3), name)[start:stop] = content
     for file in shard_files(shard):
         flush_to_disk(path / file)
     return [{name: _sha256(content[i]) for name, content in contents.items()} for i in range(n)]
@@ -157,6 +170,16 @@ def encode(volume: np.ndarray, name: str) -> np.ndarray:
     if not largest <= _LIMIT:
         raise InputError(f"{name} reaches {largest * STEP:.3g} ppm; the store holds {_LIMIT * STEP:.4f} ppm at most")
     encoded: np.ndarray = steps.astype(np.int16)
+    return encoded
+
+
+def encode_bright(volume: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Round what is not negative to its steps; brighter than the type holds (2.55 times the median) is cut there."""
+    if not (np.isfinite(volume).all() and volume.min() >= 0):
+        raise InputError(f"{where} is negative or not finite")
+    dtype = np.dtype(_VOLUMES[name][2])
+    steps = np.rint(np.divide(volume, _STEPS[name], dtype=np.float64))
+    encoded: np.ndarray = np.minimum(steps, np.iinfo(dtype).max).astype(dtype)
     return encoded
 
 
@@ -185,7 +208,7 @@ class StoredSet:
             self.group = zarr.open_group(path, mode="r", zarr_format=3)
         except FileNotFoundError as error:
             raise InputError(f"{path} is not a Zarr store; make it with the synthetic rules") from error
-        missing = [name for name in (*_VOLUMES, *_VECTORS) if name not in self.group]
+        missing = [name for name in (*_VOLUMES, *_VECTORS) if name not in self.group and name not in OPTIONAL]
         if missing:
             raise InputError(f"{path} is not a synthetic set: it lacks {', '.join(missing)}")
 
@@ -194,7 +217,13 @@ class StoredSet:
 
     def _decoded(self, name: str, index: int) -> np.ndarray:
         stored = np.asarray(_array(self.group, name)[index])
-        return (stored * np.float64(STEP)).astype(np.float32)
+        return (stored * np.float64(_STEPS[name])).astype(np.float32)
+
+    def _optional(self, name: str, index: int) -> np.ndarray | None:
+        if name not in self.group:
+            return None
+        volume = self._decoded(name, index)
+        return volume if volume.any() else None
 
     def grid(self, index: int) -> Grid:
         """Geometry of one sample."""
@@ -222,7 +251,9 @@ class StoredSet:
         """What a method may see of one sample; chi is not read."""
         field: Any = self._decoded("local_field", index)
         mask: Any = self.mask(index)
-        return Scan(local_field=field, mask=mask, grid=self.grid(index))
+        magnitude, noise = (self._optional(name, index) for name in OPTIONAL)
+        more: dict[str, Any] = {"magnitude": magnitude, "field_noise": noise}
+        return Scan(local_field=field, mask=mask, grid=self.grid(index), **more)
 
     def reference(self, index: int) -> Reference:
         """The truth of one sample, zero outside the mask."""

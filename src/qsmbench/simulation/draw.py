@@ -18,7 +18,7 @@ from qsmbench.simulation.shapes import Shape
 from qsmbench.simulation.source import Source
 from qsmbench.simulation.warp import Deformation, Lattice
 
-_STEPS = ("voxel_size", "obliquity", "pose", "elastic", "contrast", "shapes", "crop", "noise", "error")
+_STEPS = ("voxel_size", "obliquity", "pose", "elastic", "contrast", "shapes", "crop", "noise", "error", "magnitude")
 # Places tried for a crop before the best of them is taken.
 _N_PLACES = 64
 # The lattice reaches this much farther than the head's box, for heads scaled up and displaced.
@@ -39,6 +39,7 @@ class Draw:
         noise_sd: ppm.
         noise_seed: of the field noise.
         error_seed: of the steps that make the field one as measured.
+        magnitude_seed: of the magnitude's profile and noise.
     """
 
     voxel_size: Triple
@@ -50,6 +51,7 @@ class Draw:
     noise_sd: float
     noise_seed: int
     error_seed: int
+    magnitude_seed: int
 
     def parameters(self) -> dict[str, Any]:
         """The draw in plain numbers, for attributes and histograms; the lattice by its spacing and amplitude."""
@@ -86,6 +88,7 @@ def draw(recipe: Recipe, source: Source, rng: np.random.Generator) -> Draw:
         noise_sd=sd if recipe.noise.enabled else 0.0,
         noise_seed=noise_seed,
         error_seed=int(child["error"].integers(0, 2**63)),
+        magnitude_seed=int(child["magnitude"].integers(0, 2**63)),
     )
 
 

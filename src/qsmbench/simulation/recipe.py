@@ -164,6 +164,19 @@ class FieldNoise(Part):
         return self
 
 
+class MagnitudeImage(Part):
+    """The magnitude image of a sample, where its set keeps one; ranges are ours. It changes nothing else."""
+
+    snr: Range = Field((20.0, 60.0), description="Signal at its median in the mask over the noise's SD.")
+    profile: Range = Field((0.0, 0.3), description="Strength of the receive profile: SD of its logarithm.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "MagnitudeImage":
+        within("magnitude.snr", self.snr, 1, 1e6)
+        within("magnitude.profile", self.profile, 0, 2)
+        return self
+
+
 class Crop(Part):
     """Where the sample lies in the head.
 
@@ -215,6 +228,7 @@ class Recipe(Part):
     obliquity: Obliquity = Field(Obliquity(), description="Direction of B0.")
     noise: FieldNoise = Field(FieldNoise(), description="White noise on the field, the same everywhere.")
     error: ErrorRecipe = Field(ErrorRecipe(), description="What measured fields have beyond the field of chi.")
+    magnitude: MagnitudeImage = Field(MagnitudeImage(), description="The magnitude image.")
     crop: Crop = Field(Crop(), description="Place of the sample in the head.")
     field: FieldModel = Field(FieldModel(), description="Computation of the field.")
 

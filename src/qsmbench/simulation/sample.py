@@ -18,6 +18,7 @@ from qsmbench.simulation.contrast import apply_contrast
 from qsmbench.simulation.crop import crop_corner, head_box
 from qsmbench.simulation.draw import Draw, draw
 from qsmbench.simulation.error_model import add_errors
+from qsmbench.simulation.magnitude import acquire_magnitude, darken
 from qsmbench.simulation.recipe import Recipe
 from qsmbench.simulation.shapes import fraction, paste
 from qsmbench.simulation.source import Source
@@ -47,6 +48,7 @@ class Sample:
         voxel_size: mm.
         b0_dir: unit vector in voxel axes.
         parameters: what was drawn, in plain numbers and lists.
+        magnitude: (x, y, z) float32, 1 at the median of the tissue before profile and noise; None where not asked for.
         field_noise: (x, y, z) float32, ppm, standard deviation of noise that follows 1 / magnitude; None without it.
     """
 
@@ -56,14 +58,22 @@ class Sample:
     voxel_size: Triple
     b0_dir: Triple
     parameters: dict[str, Any]
+    magnitude: NDArray[np.float32] | None = None
     field_noise: NDArray[np.float32] | None = None
 
 
-def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device: torch.device | None = None) -> Sample:
+def make_sample(
+    source: Source,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    device: torch.device | None = None,
+    *,
+    with_magnitude: bool = False,
+) -> Sample:
     """Make one sample; its bytes are a function of the source, the recipe and the state of ``rng`` alone.
 
-    With a ``device`` warp and field are computed there by torch, else by compiled code on the CPU; they agree to
-    1e-4 ppm.
+    ``with_magnitude`` adds a magnitude image and changes nothing else. With a ``device`` warp and field are computed
+    there by torch, else by compiled code on the CPU; they agree to 1e-4 ppm.
     """
     drawn = draw(recipe, source, rng)
     head: Head | TorchHead = Head(source, drawn) if device is None else TorchHead(source, drawn, device)
@@ -75,9 +85,12 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device
         noise = np.random.Generator(np.random.PCG64(drawn.noise_seed)).standard_normal(recipe.shape, np.float32)
         local_field += np.float32(drawn.noise_sd) * noise
     parameters, field_noise = _parameters(drawn, corner, share), None
+    grid = Grid(recipe.shape, drawn.voxel_size, drawn.b0_dir)
+    magnitude = None
+    if with_magnitude or recipe.error.noise.enabled:
+        magnitude = _magnitude(source, recipe, drawn, corner)
     if recipe.error.enabled:
-        grid = Grid(recipe.shape, drawn.voxel_size, drawn.b0_dir)
-        made = add_errors(local_field, chi, mask, grid, recipe=recipe.error, seed=drawn.error_seed)
+        made = add_errors(local_field, chi, mask, grid, recipe=recipe.error, seed=drawn.error_seed, magnitude=magnitude)
         local_field, mask, field_noise = made.local_field, made.mask, made.field_noise
         chi *= mask
         parameters["error"] = made.parameters
@@ -90,8 +103,29 @@ def make_sample(source: Source, recipe: Recipe, rng: np.random.Generator, device
         voxel_size=drawn.voxel_size,
         b0_dir=drawn.b0_dir,
         parameters=parameters,
+        magnitude=_image(magnitude, mask, grid, recipe, drawn) if with_magnitude and magnitude is not None else None,
         field_noise=field_noise,
     )
+
+
+def _magnitude(source: Source, recipe: Recipe, drawn: Draw, corner: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The magnitude of the crop without profile and noise: the head's, deformed as its chi is, with dark bodies."""
+    window = Window(recipe.shape, drawn.voxel_size, _triple(corner))
+    mask = np.ascontiguousarray(source.mask[source.box])
+    stacked = stack_head(np.ascontiguousarray(source.relative_magnitude[source.box]), mask)
+    # One more for the border that stack_head adds.
+    centre = source.centre - [s.start for s in source.box] + 1
+    total, cover = render(stacked, source.grid.voxel_size, centre, drawn.deformation, window)
+    magnitude = (total / np.maximum(cover, np.float32(_HALF))).astype(np.float32)
+    darken(magnitude, window, drawn.shapes)
+    return magnitude
+
+
+def _image(
+    magnitude: NDArray[np.float32], mask: NDArray[np.bool_], grid: Grid, recipe: Recipe, drawn: Draw
+) -> NDArray[np.float32]:
+    rng = np.random.Generator(np.random.PCG64(drawn.magnitude_seed))
+    return acquire_magnitude(magnitude, mask, grid, recipe.magnitude, rng)
 
 
 def _is_oblique(b0_dir: Triple) -> bool:

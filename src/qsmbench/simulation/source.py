@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.simulation.anisotropy import white_matter
+from qsmbench.simulation.magnitude import map_magnitude
 from qsmbench.simulation.recipe import MAX_CHI
 
 # Enough points to know the outline and the share of brain in a box to a percent, few enough to move in a millisecond.
@@ -23,6 +25,7 @@ class Source:
         mask: (x, y, z) bool, the brain.
         grid: geometry; ``b0_dir`` is what the samples get where obliquity is off.
         labels: (x, y, z) int16, one number a tissue, 0 for none; or None.
+        magnitude: (x, y, z) float32, of a gradient echo, any unit; or None, and then it is made from chi.
 
     Raises:
         InputError: shapes that differ, an empty mask, chi in the mask that is not finite or beyond 3 ppm.
@@ -32,6 +35,7 @@ class Source:
     mask: NDArray[np.bool_]
     grid: Grid
     labels: NDArray[np.int16] | None = None
+    magnitude: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         self.grid.check_shape("source chi", self.chi.shape)
@@ -41,6 +45,9 @@ class Source:
         if self.labels is not None:
             self.grid.check_shape("source labels", self.labels.shape)
             object.__setattr__(self, "labels", np.ascontiguousarray(self.labels, np.int16))
+        if self.magnitude is not None:
+            self.grid.check_shape("source magnitude", self.magnitude.shape)
+            object.__setattr__(self, "magnitude", np.ascontiguousarray(self.magnitude, np.float32))
         if not self.mask.any():
             raise InputError("source mask is empty: no voxel is inside; check its file")
         inside = self.chi[self.mask]
@@ -104,6 +111,19 @@ class Source:
         """Least and greatest chi in the mask in ppm."""
         inside = self.chi[self.mask]
         return float(inside.min()), float(inside.max())
+
+    @cached_property
+    def relative_magnitude(self) -> NDArray[np.float32]:
+        """The magnitude at rest, or the one made from chi, with median 1 in the mask and 0 outside."""
+        given = self.magnitude
+        if given is None:
+            white = white_matter(self.chi, self.mask, self.grid)
+            given = map_magnitude(self.chi, self.mask, white)
+        given = np.where(self.mask, given, np.float32(0))
+        median = float(np.median(given[self.mask]))
+        if not (np.isfinite(given).all() and given.min() >= 0 and median > 0):
+            raise InputError("source magnitude is negative, not finite, or zero in most of the mask; leave it out")
+        return given / np.float32(median)
 
     @cached_property
     def label_values(self) -> tuple[int, ...]:
