@@ -47,10 +47,55 @@ COMMANDS = (
     ("method-table", "qsmbench.cli.method_table", "workflow: errors and costs of every method in one table"),
 )
 
+# What is not among the core dependencies, and the part of qsmbench that brings it (pyproject.toml; a test compares).
+EXTRA_OF = {
+    "dask": "workflow",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "nilearn": "workflow",
+    "pandas": "report",
+    "PIL": "report",
+    "pyarrow": "report",
+    "rocrate": "workflow",
+    "snakemake": "workflow",
+    "statsmodels": "report",
+    "tabulate": "report",
+    "tensorboardX": "train",
+    "xarray": "report",
+    "zarr": "train",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0 done, 1 failed or findings, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    try:
+        parsed = _parsed(arguments, wanted)
+        with recorded(str(wanted), arguments) as facts:
+            facts["seed"] = getattr(parsed, "seed", None)
+            status: int = parsed.run(parsed) or 0
+            return status
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"qsmbench {wanted}: {line}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"qsmbench {wanted}: {error.name} is not installed: pip install 'qsmbench[{extra}]'", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"qsmbench {wanted}: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"qsmbench {wanted}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parsed(arguments: list[str], wanted: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="qsmbench",
         description="A reproducible benchmark platform for Quantitative Susceptibility Mapping.",
@@ -58,7 +103,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"qsmbench {version('qsmbench')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    wanted = next((a for a in arguments if not a.startswith("-")), None)
     for name, module, text in COMMANDS:
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         # Modules bring torch and others along: importing all of them to run one would cost seconds.
@@ -72,23 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments, passed_on = arguments[:dashes], arguments[dashes + 1 :]
     parsed = parser.parse_args(arguments)
     parsed.passed_on = passed_on
-    status = 0
-    try:
-        with recorded(str(wanted), arguments) as facts:
-            facts["seed"] = getattr(parsed, "seed", None)
-            status = parsed.run(parsed) or 0
-    except InputError as error:
-        for line in str(error).splitlines():
-            print(f"qsmbench {wanted}: {line}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
-        print(f"qsmbench {wanted}: {error.strerror or error}{place}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"qsmbench {wanted}: interrupted", file=sys.stderr)
-        return 130
-    return status
+    return parsed
 
 
 if __name__ == "__main__":

@@ -68,6 +68,17 @@ class Scan:
         if any(not 0 < t < 1 for t in self.echo_times):
             raise InputError(f"echo times must be in seconds, between 0 and 1, got {list(self.echo_times)}")
 
+    def __repr__(self) -> str:
+        grid = self.grid
+        shape, size = "x".join(map(str, grid.shape)), "x".join(f"{v:g}" for v in grid.voxel_size)
+        b0 = ("" if self.b0 is None else f" {self.b0:g} T") + f" along ({', '.join(f'{b:.3g}' for b in grid.b0_dir)})"
+        inside = self.local_field[self.mask]
+        beside = [name.replace("_", " ") for name in ("magnitude", "field_noise") if getattr(self, name) is not None]
+        return (
+            f"<Scan: {shape} voxels of {size} mm, B0{b0}, {inside.numel()} voxels inside, local field of SD "
+            f"{1000 * float(inside.std(correction=0)):.1f} ppb{''.join(f', {name}' for name in beside)}>"
+        )
+
     @property
     def device(self) -> torch.device:
         """The device that holds the volumes and on which methods compute."""
