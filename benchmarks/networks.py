@@ -46,15 +46,15 @@ def main() -> None:
 
 def new(name: str, channels: int, levels: int, **more: object) -> UNet:
     torch.manual_seed(0)
-    kind = architecture(name)
-    return kind.module(channels=channels, levels=levels, **(more if kind.predicted else {}))
+    told = architecture(name).knows_voxel_size
+    return architecture(name, {"channels": channels, "levels": levels, **(more if told else {})}).module()
 
 
 def print_costs() -> None:
     """Parameters and half-precision files by width of the network and of the predictor."""
     print("| network | channels | levels | hidden | head | parameters | MB in half precision |")
     print("|---|---|---|---|---|---|---|")
-    rows = [(name, 16, 4, {}) for name in ARCHITECTURES if not architecture(name).predicted]
+    rows = [(name, 16, 4, {}) for name in ARCHITECTURES if not architecture(name).knows_voxel_size]
     rows += [("meta-qsm", 16, 4, {"hidden": [32, rank], "head": "full"}) for rank in (2, 4, 8)]
     rows += [("meta-qsm", 16, 4, {"hidden": [32, 8], "head": "modulated"})]
     rows += [("meta-qsm", 8, 3, {"hidden": [16, 4], "head": "full"})]

@@ -26,7 +26,7 @@ ALLOWED = {
     "provenance": {"core", "data"},
     "simulation": {"core", "physics"},
     "preparation": {"core", "physics", "data", "provenance"},
-    "config": {"core", "simulation", "preparation"},
+    "config": {"core", "simulation", "preparation", "networks"},
     "networks": {"core", "data"},
     "methods": {"core", "physics", "networks"},
     "training": {"core", "physics", "data", "methods", "metrics", "networks", "config"},

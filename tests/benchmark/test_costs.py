@@ -7,14 +7,14 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from qsmbench.benchmark.costs import Requests, cost, forward_flops, read_rates, request, wants_gpu
+from qsmbench.benchmark.costs import Requests, cost, read_rates, request, wants_gpu
 from qsmbench.benchmark.forecast import forecast
 from qsmbench.benchmark.jobs import LOCAL_RULES, Job, jobs
 from qsmbench.benchmark.site import Site, read_site
 from qsmbench.config.load import check_config, read_config
 from qsmbench.core.errors import InputError
 from qsmbench.methods.registry import METHODS
-from qsmbench.networks.architectures import architecture
+from qsmbench.networks.architectures import ARCHITECTURES, architecture
 
 ROOT = Path(__file__).parents[2]
 CPU, GPU = Site(), Site(gpu_partition="gpu", gpu_model="a100")
@@ -54,14 +54,16 @@ def test_training_costs_what_was_measured():
     assert cost(training, config, CPU).memory_mb == pytest.approx(896, rel=0.15)
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize(("channels", "levels"), [(4, 3), (6, 2)])
-def test_operations_of_the_network_are_counted_right(channels, levels):
-    module = architecture("meta-qsm").module(channels=channels, levels=levels, hidden=[4, 2]).eval()
-    shape = (16, 16, 8)
+def test_operations_of_the_network_are_counted_right(name, channels, levels):
+    kind = architecture(name, {"channels": channels, "levels": levels})
+    kind = kind.model_copy(update={"hidden": (4, 2)}) if kind.knows_voxel_size else kind
+    module, shape = kind.module().eval(), (16, 16, 8)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(torch.zeros(1, 1, *shape), torch.zeros(1, 3))
+        module(torch.zeros(1, 1, *shape), torch.zeros(1, kind.n_condition))
     # Besides the convolutions there are the weight predictors and the last layer.
-    assert counter.get_total_flops() / (16 * 16 * 8) == pytest.approx(forward_flops(channels, levels), rel=0.1)
+    assert counter.get_total_flops() / (16 * 16 * 8) == pytest.approx(kind.flops, rel=0.1)
 
 
 def test_a_second_attempt_asks_for_twice_and_never_for_more_than_there_is():

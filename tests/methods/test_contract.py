@@ -121,6 +121,7 @@ def test_the_entry_says_what_the_method_is(name, method):
     entry = METHODS[name]
     assert type(method) is entry.method
     assert entry.needs_weights == any(f.name == "weights" for f in fields(entry.method))
+    assert all(getattr(method, key) == value for key, value in entry.fixed.items())
 
 
 def test_an_entry_that_leads_nowhere_is_refused():

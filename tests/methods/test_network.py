@@ -114,11 +114,11 @@ def test_one_window_that_holds_everything_is_the_whole_volume(weights_for):
 
 def test_windows_blend_without_seams(tmp_path):
     """A network that looks no further than a few voxels gives the same through windows as on the whole."""
-    kind, options = architecture("mesa-qsm"), {"channels": 4, "levels": 1}
+    options = {"channels": 4, "levels": 1}
     torch.manual_seed(0)
     scaling = Scaling(0.02, 0.05, (0.0, 0.0, 0.7), (0.0, 0.0, 0.0))
     weights = tmp_path / "near.pt"
-    TrainedNetwork("mesa-qsm", options, scaling, kind.module(**options).state_dict()).save(weights)
+    TrainedNetwork("mesa-qsm", options, scaling, architecture("mesa-qsm", options).module().state_dict()).save(weights)
     scan = scan_of((64, 24, 20))
     whole = build("mesa-qsm", {"resample": False}, weights)(scan)
     found = build("mesa-qsm", {"resample": False, "window": 32}, weights).reconstruct(scan)

@@ -17,9 +17,10 @@ HEADS = ("full", "modulated")
 
 def small(name, **more):
     torch.manual_seed(0)
-    kind = architecture(name)
-    options = SMALL | ({"hidden": [4, 2]} if kind.predicted else {}) | more
-    return kind, options, kind.module(**options)
+    told = architecture(name).knows_voxel_size
+    options = SMALL | ({"hidden": [4, 2]} if told else {}) | more
+    kind = architecture(name, options)
+    return kind, options, kind.module()
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -88,11 +89,11 @@ def test_gradients_reach_every_parameter(name):
     # The bias before a batch normalisation has no effect, so only weights are asked for a gradient that is not zero.
     predictors = [layer.predictor[0].weight.grad for layer in wpconv_layers(network)]
     assert all(float(g.abs().max()) > 0 for g in predictors)
-    assert bool(predictors) == kind.predicted
+    assert bool(predictors) == kind.knows_voxel_size
 
 
 def test_widths_of_qsmnet_are_the_papers():
-    network = architecture("qsmnet").module(channels=32, levels=5)
+    network = architecture("qsmnet", {"channels": 32, "levels": 5}).module()
     assert [block.convolutions[0].out_channels for block in network.down] == [32, 64, 128, 256, 512]
     assert {layer.kernel_size for layer in network.modules() if isinstance(layer, PlainConv3d)} == {(5,) * 3, (1,) * 3}
 
@@ -132,12 +133,12 @@ def test_b0_enters_without_its_sign():
 
 
 def test_penalty_is_the_mean_square_of_the_predictors_weights():
-    network = architecture("meta-qsm").module(channels=2, levels=1, hidden=[2])
+    network = architecture("meta-qsm", {"channels": 2, "levels": 1, "hidden": [2]}).module()
     for layer in wpconv_layers(network):
         for linear in layer.predictor:
             torch.nn.init.constant_(linear.weight, 3.0)
     assert float(kernel_penalty(network).detach()) == 9.0
-    assert kernel_penalty(architecture("mesa-qsm").module(**SMALL)) == 0.0
+    assert kernel_penalty(architecture("mesa-qsm", SMALL).module()) == 0.0
 
 
 def test_scaling_knows_its_range():
@@ -163,7 +164,7 @@ def saved(tmp_path, name="meta-qsm", change=None, precision="float32"):
 def test_half_precision_halves_the_file(tmp_path):
     """At a size where weights outweigh the file's own overhead."""
     options = {"channels": 8, "levels": 3, "hidden": [8, 4]}
-    network = architecture("meta-qsm").module(**options)
+    network = architecture("meta-qsm", options).module()
     trained = TrainedNetwork("meta-qsm", options, SCALING, network.state_dict())
     trained.save(tmp_path / "single.pt")
     trained.save(tmp_path / "half.pt", "float16")
@@ -210,5 +211,7 @@ def test_weights_that_cannot_be_used_say_why(tmp_path, change, message):
 def test_unknown_names():
     with pytest.raises(InputError, match=r"unknown architecture 'meta-qms' \(did you mean 'meta-qsm'\?\)"):
         architecture("meta-qms")
+    with pytest.raises(InputError, match="network qsmnet, hidden: Extra inputs are not permitted"):
+        architecture("qsmnet", {"hidden": [4, 2]})
     with pytest.raises(InputError, match="no weights are shipped as 'nothing'"):
         resolve("shipped:nothing")

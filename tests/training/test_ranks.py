@@ -14,12 +14,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.func import functional_call
 
-from qsmbench.config.model import Network
+from qsmbench.config.networks import read_network
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.seeds import seed_for
 from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
-from qsmbench.networks.architectures import architecture
 from qsmbench.networks.weights import load_network
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.physics.dipole import forward_field
@@ -29,10 +28,10 @@ from qsmbench.training.ranks import Ranks, join
 
 SHAPE = (16, 16, 8)
 # Three samples for two ranks: parts of different sizes.
-SPEC = Network(
-    train_set="train", channels=4, levels=2, hidden=(4, 2), steps=40, batch_size=3, learning_rate=2e-3,
-    validation_steps=5, checkpoint_steps=1000, devices=2,
-)  # fmt: skip
+SPEC = read_network({
+    "train_set": "train", "channels": 4, "levels": 2, "hidden": (4, 2), "steps": 40, "batch_size": 3,
+    "learning_rate": 2e-3, "validation_steps": 5, "checkpoint_steps": 1000, "devices": 2,
+})  # fmt: skip
 SCRIPT = (
     "import sys, torch; torch.set_num_threads(1); from qsmbench.cli.main import main;"
     "sys.exit(main(['train', '--device', 'cpu', *sys.argv[1:]]))"
@@ -79,11 +78,11 @@ def by_hand(store: Path) -> list[float]:
     """What two ranks should do, in one process: parts normalised apart, one loss, rank 0's running statistics."""
     stored = StoredSet(store)
     indices, _ = split(len(stored), SPEC.validation_fraction, SPEC.seed)
-    kind = architecture(SPEC.architecture)
+    kind = SPEC.settings
     scaling = measure_scaling(stored, indices)
     batches = Batches(stored, indices, batch_size=SPEC.batch_size, seed=SPEC.seed, scaling=scaling, architecture=kind)
     torch.manual_seed(seed_for(SPEC.seed, "weights") % 2**63)
-    module = kind.module(channels=4, levels=2, hidden=[4, 2])
+    module = kind.module()
     optimiser = torch.optim.RMSprop(module.parameters(), lr=SPEC.learning_rate)
     losses = []
     for step in range(SPEC.steps):
@@ -152,4 +151,4 @@ def test_one_device_needs_no_launcher():
 
 def test_more_devices_than_samples_in_a_batch_are_refused():
     with pytest.raises(ValueError, match="4 cannot share a batch of 3"):
-        Network(train_set="train", steps=1, batch_size=3, devices=4)
+        read_network({"train_set": "train", "steps": 1, "batch_size": 3, "devices": 4})

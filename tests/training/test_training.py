@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from qsmbench.config.model import Network
+from qsmbench.config.networks import read_network
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.download import sha256_of
@@ -30,10 +30,18 @@ from qsmbench.training.loop import DivergenceError, train
 from qsmbench.training.losses import loss_of
 
 SHAPE = (24, 24, 12)
-SPEC = Network(
-    train_set="train", channels=4, levels=2, hidden=(8, 2), steps=60, batch_size=2, learning_rate=2e-3,
-    validation_steps=20, checkpoint_steps=20,
-)  # fmt: skip
+TRAINING = {
+    "train_set": "train", "channels": 4, "levels": 2, "steps": 60, "batch_size": 2, "learning_rate": 2e-3,
+    "validation_steps": 20, "checkpoint_steps": 20,
+}  # fmt: skip
+
+
+def spec_of(name, **more):
+    told = architecture(name).knows_voxel_size
+    return read_network(TRAINING | ({"hidden": (8, 2)} if told else {}) | {"architecture": name} | more)
+
+
+SPEC = spec_of("meta-qsm")
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +97,12 @@ def test_it_learns_and_its_weights_come_back(store, tmp_path):
 @pytest.mark.parametrize("name", ["meta-qsm", "meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"])
 def test_a_killed_training_goes_on_to_the_same_weights(store, tmp_path, name):
     """Adam and patches on the way, whose state and places must come back too."""
-    more = {"architecture": name} | ({} if name == "meta-qsm" else {"optimiser": "adam", "patch": (16, 16, 12)})
-    spec = SPEC.model_copy(update=more)
+    spec = spec_of(name, **({} if name == "meta-qsm" else {"optimiser": "adam", "patch": (16, 16, 12)}))
     train(store, spec, tmp_path / "whole.pt", tmp_path / "whole.csv")
     script = (
-        "import sys, torch; from pathlib import Path; from qsmbench.config.model import Network;"
+        "import json, sys, torch; from pathlib import Path; from qsmbench.config.networks import read_network;"
         "from qsmbench.training.loop import train; torch.set_num_threads(1);"
-        "train(Path(sys.argv[1]), Network.model_validate_json(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))"
+        "train(Path(sys.argv[1]), read_network(json.loads(sys.argv[2])), Path(sys.argv[3]), Path(sys.argv[4]))"
     )
     weights, record = tmp_path / "cut.pt", tmp_path / "cut.csv"
     command = [sys.executable, "-c", script, str(store), spec.model_dump_json(), str(weights), str(record)]
@@ -172,8 +179,8 @@ def test_one_sample_cannot_be_split():
 @pytest.mark.parametrize("name", ["meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"])
 def test_every_network_trains_and_is_applied(store, tmp_path, name):
     """With its own loss, mixed precision apart; the optimiser and the clipping that are not the default, on the way."""
-    more = {"architecture": name, "steps": 12, "validation_steps": 6, "checkpoint_steps": 12}
-    spec = SPEC.model_copy(update=more | {"optimiser": "adam", "gradient_clip": 1.0})
+    more = {"steps": 12, "validation_steps": 6, "checkpoint_steps": 12}
+    spec = spec_of(name, **more, optimiser="adam", gradient_clip=1.0)
     weights = tmp_path / f"{name}.pt"
     train(store, spec, weights, tmp_path / "record.csv")
     course = rows(tmp_path / "record.csv")

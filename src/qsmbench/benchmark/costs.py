@@ -19,8 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 from qsmbench.benchmark.jobs import Job, jobs
 from qsmbench.benchmark.site import Site
-from qsmbench.config.model import Config, GivenNetwork, Network
+from qsmbench.config.model import Config
+from qsmbench.config.networks import GivenNetwork, Network
 from qsmbench.methods.registry import METHODS
+from qsmbench.networks.contract import Architecture
 from qsmbench.training.memory import KEPT_MAPS_MB
 
 RATES = Path(__file__).with_name("rates.yaml")
@@ -116,43 +118,28 @@ class Request:
     gpus: int
 
 
-def forward_flops(channels: int, levels: int) -> float:
-    """Floating-point operations of one pass through a U-Net, by voxel: 27 products and sums a convolution's weight.
+class _Applied(NamedTuple):
+    """A network, and the first maps that it is given."""
 
-    Two convolutions a level on the way down and two on the way up, channels doubled and voxels an eighth at each level.
-    """
-    widths = [channels * 2**level for level in range(levels)]
-    total = 0.0
-    for level, width in enumerate(widths):
-        weights = (widths[level - 1] if level else 1) * width + width**2
-        if level < levels - 1:
-            weights += (width + widths[level + 1]) * width + width**2
-        total += weights / 8**level
-    return 2 * 27 * total
-
-
-class _Size(NamedTuple):
-    channels: int
-    levels: int
+    kind: Architecture
     first_map: str | None
     n_first_maps: int
 
 
-def _size(network: Network | GivenNetwork) -> _Size:
+def _applied(network: Network | GivenNetwork) -> _Applied:
     if isinstance(network, Network):
-        return _Size(network.channels, network.levels, network.first_map, len(network.first_map_regularization) or 1)
-    return _size_of_weights(network.weights)
+        return _Applied(network.settings, network.first_map, len(network.first_map_regularization) or 1)
+    return _of_weights(network.weights)
 
 
 # Every job that applies a network asks for it.
 @lru_cache
-def _size_of_weights(weights: str) -> _Size:
+def _of_weights(weights: str) -> _Applied:
     # Imported here: torch takes seconds, and few configurations are given networks.
     from qsmbench.networks.weights import load_network
 
-    options = load_network(weights).options
-    n_first_maps = len(options.get("first_map_regularization", ())) or 1
-    return _Size(int(options["channels"]), int(options["levels"]), options.get("first_map"), n_first_maps)
+    network = load_network(weights)
+    return _Applied(network.kind, network.options.get("first_map"), network.n_first_maps or 1)
 
 
 def wants_gpu(job: Job, site: Site) -> bool:
@@ -173,9 +160,9 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
     if job.network is not None:
         network = config.networks[job.network]
         training = job.rule == "train"
-        size = _size(network)
+        applied = _applied(network)
         # A backward pass costs twice a forward one.
-        tflop = forward_flops(size.channels, size.levels) * voxels / 1e6 * (3 if training else 1)
+        tflop = applied.kind.flops * voxels / 1e6 * (3 if training else 1)
         ranks, held = 1, rates.networks.inference_mb
         # First maps are made of each volume that the network is applied to, and in training of each sample once.
         mapped, largest, kept = voxels, job.mvoxels, 0.0
@@ -185,15 +172,15 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
             largest = prod(spec.recipe.shape) / 1e6
             mapped = min(job.n_volumes, spec.n_samples) * largest
             # Half precision, as far as there is room.
-            kept = min(KEPT_MAPS_MB, 2 * mapped * size.n_first_maps)
+            kept = min(KEPT_MAPS_MB, 2 * mapped * applied.n_first_maps)
             if network.patch is not None:
                 # Validation is on whole samples.
-                memory += rates.networks.inference_mb * largest * size.channels
-        if size.first_map is not None:
-            first = rates.methods[size.first_map]
-            seconds += first.seconds * mapped * size.n_first_maps
+                memory += rates.networks.inference_mb * largest * applied.kind.width
+        if applied.first_map is not None:
+            first = rates.methods[applied.first_map]
+            seconds += first.seconds * mapped * applied.n_first_maps
             memory += first.memory_mb * largest + kept
-        activations = held * job.mvoxels * size.channels / ranks
+        activations = held * job.mvoxels * applied.kind.width / ranks
         if wants_gpu(job, site):
             gpus, gpu_memory = ranks, activations
             gpu_seconds = gpus * seconds + tflop / site.gpu_tflops

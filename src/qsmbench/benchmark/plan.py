@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.benchmark.evaluation import config_hash
-from qsmbench.config.model import Config, Network
+from qsmbench.config.model import Config
+from qsmbench.config.networks import Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import build, find

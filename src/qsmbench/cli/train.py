@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from qsmbench.cli.common import add_compute_arguments, parse_spec, set_up_compute
-from qsmbench.config.model import Network
+from qsmbench.config.networks import AnyNetwork
 from qsmbench.core.errors import InputError
 from qsmbench.training.loop import DivergenceError, train
 from qsmbench.training.stop import StoppedError
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, or go on from the checkpoint."""
-    spec = parse_spec(Network, arguments.spec)
+    spec = parse_spec(AnyNetwork, arguments.spec)
     if arguments.threads is None:
         arguments.threads = spec.threads
     device = set_up_compute(arguments)

@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from qsmbench.config.model import Config
+from qsmbench.config.networks import Network
+from qsmbench.networks.architectures import ARCHITECTURES
 
 _HEAD = """# Configuration
 
@@ -38,6 +40,20 @@ def _describe(model: type[BaseModel], prefix: str, rows: list[str]) -> None:
             if kind is not None:
                 rows.append(f"| *`{key}` with kind `{get_args(kind.annotation)[0]}`* | | | {member.__doc__ or ''} |")
             _describe(member, f"{key}.<name>." if is_map else f"{key}.", rows)
+            if member is Network:
+                _describe_architectures(f"{key}.<name>.", rows)
+
+
+def _describe_architectures(prefix: str, rows: list[str]) -> None:
+    """Add the settings that stand beside a network's keys, once for all architectures that have them."""
+    having: dict[str, list[str]] = {}
+    for name, entry in ARCHITECTURES.own.items():
+        for key, info in entry.settings.model_fields.items():
+            text = f"{_type(info.annotation)} | {_default(info, [])} | {info.description or ''}"
+            having.setdefault(f"`{prefix}{key}` | {text}", []).append(f"`{name}`")
+    for text, names in having.items():
+        some = "" if len(names) == len(ARCHITECTURES.own) else f" ({', '.join(names)})"
+        rows.append(f"| {text}{some} |")
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsmbench.config.model import Config
+from qsmbench.config.networks import section_of
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.settings import BACKGROUNDS
 
@@ -42,14 +43,14 @@ def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
     try:
         return Config.model_validate(dict(content))
     except ValidationError as error:
-        raise InputError("\n".join(f"{name}: {_explain(e)}" for e in error.errors())) from error
+        raise InputError("\n".join(f"{name}: {_explain(e, content)}" for e in error.errors())) from error
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, content: Mapping[str, Any]) -> str:
     loc: tuple[str | int, ...] = error["loc"]
     path = ".".join(str(part) for part in loc if part not in _TAGS)
     if error["type"] == "extra_forbidden":
-        known = _known_keys(loc[:-1])
+        known = _known_keys(loc[:-1], content)
         close = difflib.get_close_matches(str(loc[-1]), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
         return f"unknown key '{path}' ({hint})"
@@ -65,8 +66,10 @@ def _explain(error: Any) -> str:
 _TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", *BACKGROUNDS)
 
 
-def _known_keys(loc: Sequence[str | int]) -> list[str]:
+def _known_keys(loc: Sequence[str | int], content: Mapping[str, Any]) -> list[str]:
     """Return the keys that the model at ``loc`` knows."""
+    if len(loc) == 2 and loc[0] == "networks":
+        return list(section_of(content["networks"][loc[1]]).model_fields)
     model: Any = Config
     for part in loc:
         if isinstance(model, type) and issubclass(model, BaseModel):

@@ -9,16 +9,13 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PositiveFloat, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from qsmbench.config.networks import AnyNetwork, GivenNetwork, Network
+from qsmbench.core.section import Name, Section
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.simulation.acquisition.protocol import CaseName
 from qsmbench.simulation.recipe import Recipe
-
-# Names become folders, Zarr paths, table rows and Snakemake wildcards.
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-
 
 _SIDES = ("LR", "PA", "IS")
 
@@ -30,12 +27,6 @@ def _orientation(axes: str) -> str:
 
 
 Axes = Annotated[str, AfterValidator(_orientation)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PhantomSource(Section):
@@ -176,100 +167,6 @@ class BidsSet(Section):
 
 
 AcquiredSet = Annotated[SimulatedSet | BidsSet, Field(discriminator="kind")]
-
-
-class Network(Section):
-    """A network and its training."""
-
-    architecture: Literal["meta-qsm", "meta-qsm-b0", "mesa-qsm", "qsmnet", "deepqsm"] = Field(
-        "meta-qsm", description="which network (docs/networks.md)"
-    )
-    train_set: Name = Field(description="the synthetic set it learns from")
-    channels: int = Field(16, gt=0, description="feature maps of the first level; doubled at each further level")
-    levels: int = Field(4, gt=0, le=6, description="resolution levels of the encoder-decoder")
-    hidden: tuple[int, ...] = Field(
-        (32, 8), min_length=1, description="widths of the weight-prediction layers; the last is the rank of the kernels"
-    )
-    head: Literal["full", "modulated"] = Field(
-        "full",
-        description="how kernels are predicted: any of a family (the paper's), or a scaling of one kernel's taps",
-    )
-    first_map: Literal["l2", "tv"] | None = Field(
-        None,
-        description="map of a method without training that the network is given beside the field, and corrects; the "
-        "papers' networks see the field alone",
-    )
-    first_map_regularization: tuple[PositiveFloat, ...] = Field(
-        (),
-        description="of that method, one channel for each (the network corrects their mean); by default its own",
-    )
-    patch: tuple[int, int, int] | None = Field(
-        None, description="voxels cut at a random place from each sample of a step; by default the whole sample"
-    )
-    start: str | None = Field(
-        None, description="weights that training goes on from: a file, or shipped:NAME; by default random ones"
-    )
-    loss: Literal["l1", "l2", "qsmnet"] | None = Field(
-        None, description="what is made small inside the masks; by default what the architecture's authors used"
-    )
-    optimiser: Literal["rmsprop", "adam"] = Field("rmsprop", description="RMSprop as in Meta-QSM and QSMnet, or Adam")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the convolutions in training; bfloat16 is mixed precision, for GPUs that have it"
-    )
-    gradient_clip: float | None = Field(None, gt=0, description="largest norm of a step's gradient; by default any")
-    steps: int = Field(gt=0, description="optimiser steps")
-    batch_size: int = Field(4, gt=0, description="samples a step (Meta-QSM: 4)")
-    learning_rate: float = Field(1e-4, gt=0, description="of RMSprop (Meta-QSM: 1e-4)")
-    decay: float = Field(0.98, gt=0, le=1, description="factor on the learning rate every `decay_steps` (exponential)")
-    decay_steps: int = Field(200, gt=0, description="steps between decays (Meta-QSM: 200)")
-    kernel_penalty: float = Field(
-        0.01, ge=0, description="L2 on the weight-prediction layers, times the mean of their squared weights"
-    )
-    validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of the set held out (Meta-QSM: 9:1)")
-    validation_volumes: int = Field(
-        16, gt=0, description="whole volumes of the held-out share that a validation looks at"
-    )
-    validation_steps: int = Field(50, gt=0, description="steps between validations")
-    checkpoint_steps: int = Field(50, gt=0, description="steps between checkpoints")
-    seed: int = Field(0, description="of the initial weights, the split and the order of samples")
-    threads: int = Field(1, gt=0, description="CPU threads; part of what determines the numbers on a CPU")
-    loaders: int = Field(
-        1, ge=0, description="threads that read the next batches meanwhile; they do not change the numbers"
-    )
-    devices: int = Field(
-        1,
-        gt=0,
-        description="GPUs (or CPU processes) that share each step's batch; part of what determines the numbers, since "
-        "each normalises its own part",
-    )
-
-    @model_validator(mode="after")
-    def _a_sample_for_each_device(self) -> Network:
-        if self.devices > self.batch_size:
-            raise ValueError(f"devices: {self.devices} cannot share a batch of {self.batch_size}")
-        return self
-
-    @model_validator(mode="after")
-    def _regularization_of_a_first_map(self) -> Network:
-        if self.first_map_regularization and self.first_map is None:
-            raise ValueError("first_map_regularization: there is no first_map; name its method, or leave this out")
-        return self
-
-
-class GivenNetwork(Section):
-    """A network that was trained elsewhere, used as it is."""
-
-    weights: str = Field(description="in place of all the above: weights to use as they are; a file, or shipped:NAME")
-
-
-def _trained_or_given(value: Any) -> str:
-    given = isinstance(value, GivenNetwork) or (isinstance(value, dict) and "weights" in value)
-    return "given" if given else "trained"
-
-
-AnyNetwork = Annotated[
-    Annotated[Network, Tag("trained")] | Annotated[GivenNetwork, Tag("given")], Discriminator(_trained_or_given)
-]
 
 
 class Tuning(Section):

@@ -1,4 +1,4 @@
-"""Trained networks as methods: Meta-QSM, its extension and its twins, QSMnet, DeepQSM.
+"""Trained networks as methods, one for each architecture (`qsmbench.networks.architectures`).
 
 A network sees the scaled local field, zero outside the mask, and what it is told beside it (voxel size, B0). What a
 scan has that a network does not know is undone around it: an oblique B0 by rotating the volume, another resolution by
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from torch import nn
 
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
@@ -21,10 +22,7 @@ from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.network_input import network_input
 from qsmbench.methods.standard_grid import StandardGrid, tilt
 from qsmbench.methods.windows import apply_in_windows
-from qsmbench.networks.architectures import Architecture, architecture
-from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
-from qsmbench.networks.unet import UNet
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import specialise
 
@@ -33,10 +31,10 @@ from qsmbench.networks.wpconv import specialise
 class NetworkMethod(Method):
     """Apply a trained network to a scan of any size, voxel size and B0 direction."""
 
-    architecture: ClassVar[str]
     # Layers pad with zeros where features of an empty field are not zero: that rim must lie away from the mask.
     margin: ClassVar[int] = 8
 
+    architecture: str
     weights: Path
     largest_tilt: float = parameter(
         1.0,
@@ -57,17 +55,16 @@ class NetworkMethod(Method):
 
     def invert(self, scan: Scan) -> Reconstruction:
         """Standardise, scale, run the network, undo both."""
-        kind = architecture(self.architecture)
         path = resolve(self.weights)
         modified = path.stat().st_mtime_ns if path.exists() else 0
         network = _network(path, self.architecture, modified)
-        scaling = network.scaling
+        kind, scaling = network.kind, network.scaling
         notes = []
         angle = tilt(scan.grid.b0_dir)
         rotate = not kind.knows_b0_dir and angle > self.largest_tilt
         typical, here = scaling.typical_voxel_size, scan.grid.voxel_size
         off = max(abs(a / b - 1) for a, b in zip(here, typical, strict=True)) > 0.01
-        resample = self.resample and not kind.predicted and off
+        resample = self.resample and not kind.knows_voxel_size and off
         place = None
         if rotate or resample:
             place = StandardGrid.around(scan.grid, rotate=rotate, voxel_size=typical if resample else None)
@@ -86,7 +83,7 @@ class NetworkMethod(Method):
         )
         if place is not None:
             inputs = torch.stack([place.to_standard(channel) for channel in inputs])
-        chi = apply_in_windows(module, inputs, window=self.window, memory=self.memory, notes=notes)
+        chi = apply_in_windows(module, inputs, kind, window=self.window, memory=self.memory, notes=notes)
         if place is not None:
             chi = place.to_original(chi)
         return Reconstruction(chi * scaling.chi_std, notes=tuple(notes))
@@ -100,44 +97,11 @@ def _network(path: Path, name: str, modified: int) -> TrainedNetwork:
 
 
 @lru_cache(maxsize=2)
-def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> UNet:
+def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> nn.Module:
     """Load a network as it is at one voxel size and B0 direction: its kernels are predicted once, for all scans."""
     network = _network(path, name, modified)
     module = network.module()
     with torch.no_grad():
-        specialise(module, _condition(architecture(name), network.scaling, *at))
+        sizes, directions = (torch.tensor([values]) for values in at)
+        specialise(module, network.kind.conditions(network.scaling, sizes, directions))
     return module.to(device).eval()
-
-
-def _condition(kind: Architecture, scaling: Scaling, voxel_size: Triple, b0_dir: Triple) -> torch.Tensor:
-    return kind.conditions(scaling, torch.tensor([voxel_size]), torch.tensor([b0_dir]))
-
-
-class MetaQSM(NetworkMethod):
-    """Meta-QSM: one U-Net for every voxel size (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
-
-    architecture = "meta-qsm"
-
-
-class MetaQSMB0(NetworkMethod):
-    """Meta-QSM told B0's direction too: oblique scans as they are; our extension."""
-
-    architecture = "meta-qsm-b0"
-
-
-class MesaQSM(NetworkMethod):
-    """Mesa-QSM: Meta-QSM's twin for one resolution (Liu & Koch 2019, doi 10.48550/arXiv.1908.00206)."""
-
-    architecture = "mesa-qsm"
-
-
-class QSMnet(NetworkMethod):
-    """QSMnet (Yoon 2018, doi 10.1016/j.neuroimage.2018.06.030)."""
-
-    architecture = "qsmnet"
-
-
-class DeepQSM(NetworkMethod):
-    """DeepQSM (Bollmann 2019, doi 10.1016/j.neuroimage.2019.03.060)."""
-
-    architecture = "deepqsm"

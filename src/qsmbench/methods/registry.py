@@ -1,5 +1,7 @@
 """The list of methods: one line each, imported when used, built by name with options checked.
 
+Each architecture of a network is a method too: `qsmbench.networks.architectures` lists those.
+
 A method of another distribution is an `Entry` behind an entry point of the group ``qsmbench.methods``
 (`qsmbench.core.registry`).
 """
@@ -7,7 +9,9 @@ A method of another distribution is an `Entry` behind an entry point of the grou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import Registry, load, nearest
+from qsmbench.networks import architectures
+from qsmbench.networks.architectures import ARCHITECTURES
 from qsmbench.networks.shipped import PREFIX, shipped
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ class Entry:
         linear: whether chi is linear in the local field (contract tests hold it to that).
         wants_gpu: whether rules should ask for one.
         needs_weights: whether it is a trained network, applied with ``--weights``.
+        fixed: parameters that are no options: they tell apart methods of one class.
     """
 
     name: str
@@ -42,6 +49,7 @@ class Entry:
     linear: bool = False
     wants_gpu: bool = False
     needs_weights: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def method(self) -> type[Method]:
@@ -64,16 +72,36 @@ class Entry:
     @property
     def options(self) -> dict[str, Any]:
         """Parameters with their defaults."""
-        return {f.name: f.default for f in fields(self.method) if f.name != "weights"}
+        return {f.name: f.default for f in fields(self.method) if f.name not in {"weights", *self.fixed}}
 
     def resolved(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter: as given, or as a preset among the options has it, or the default."""
         return self.options | self.method.completed(options)
 
 
+def _of_network(entry: architectures.Entry) -> Entry:
+    """The method that applies an architecture's trained networks."""
+    fixed = {"architecture": entry.name}
+    target = f"{_OWN}.network:NetworkMethod"
+    return Entry(entry.name, entry.label, target, entry.doi, wants_gpu=True, needs_weights=True, fixed=fixed)
+
+
+class _Methods(Registry[Entry]):
+    """The methods, and one of its name for each architecture of another distribution."""
+
+    @cached_property
+    def others(self) -> dict[str, EntryPoint]:
+        networks = {name: point for name, point in ARCHITECTURES.others.items() if name not in self.own}
+        return networks | super().others
+
+    def _imported(self, point: EntryPoint) -> Entry:
+        if point.group == ARCHITECTURES.group:
+            return _of_network(ARCHITECTURES[point.name])
+        return super()._imported(point)
+
+
 _OWN = "qsmbench.methods"
-_META = "10.48550/arXiv.1908.00206"
-METHODS: Registry[Entry] = Registry(
+METHODS: Registry[Entry] = _Methods(
     "method",
     "qsmbench.methods",
     (
@@ -85,13 +113,7 @@ METHODS: Registry[Entry] = Registry(
         Entry("rts", "RTS", f"{_OWN}.rts:RTS", "10.1016/j.neuroimage.2017.11.018"),
         Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
         Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
-        Entry("meta-qsm", "Meta-QSM", f"{_OWN}.network:MetaQSM", _META, wants_gpu=True, needs_weights=True),
-        Entry("meta-qsm-b0", "Meta-QSM (B0)", f"{_OWN}.network:MetaQSMB0", _META, wants_gpu=True, needs_weights=True),
-        Entry("mesa-qsm", "Mesa-QSM", f"{_OWN}.network:MesaQSM", _META, wants_gpu=True, needs_weights=True),
-        Entry("qsmnet", "QSMnet", f"{_OWN}.network:QSMnet", "10.1016/j.neuroimage.2018.06.030", wants_gpu=True,
-              needs_weights=True),
-        Entry("deepqsm", "DeepQSM", f"{_OWN}.network:DeepQSM", "10.1016/j.neuroimage.2019.03.060", wants_gpu=True,
-              needs_weights=True),
+        *(_of_network(entry) for entry in ARCHITECTURES.own.values()),
     ),
 )  # fmt: skip
 find = METHODS.find
@@ -118,7 +140,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
     elif weights is not None:
         raise InputError(f"method {name} is not a network: it takes no --weights")
     try:
-        return TypeAdapter(entry.method).validate_python(entry.method.completed(values))
+        return TypeAdapter(entry.method).validate_python(entry.method.completed(values) | dict(entry.fixed))
     except ValidationError as error:
         first = error.errors()[0]
         own = first.get("ctx", {}).get("error")

@@ -7,29 +7,30 @@ Windows overlap by half and are weighted by a Gaussian (MONAI's sliding_window_i
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from qsmbench.networks.unet import UNet
-from qsmbench.networks.wpconv import PlainConv3d
+from qsmbench.networks.contract import Architecture
 
 WINDOW = 128
 OVERLAP = 0.5
 
 
 def apply_in_windows(
-    module: UNet, inputs: torch.Tensor, *, window: int, memory: float, notes: list[str]
+    module: nn.Module, inputs: torch.Tensor, kind: Architecture, *, window: int, memory: float, notes: list[str]
 ) -> torch.Tensor:
     """Return the network's map (x, y, z) of ``inputs`` (channels, x, y, z), both scaled.
 
     Args:
         module: specialised to the scan: its condition is not used any more.
         inputs: what the network sees.
+        kind: its architecture.
         window: edge of the windows in voxels; 0 chooses.
         memory: GB for feature maps.
         notes: a line is added where windows were used.
     """
     nothing = torch.zeros(1, 0, device=inputs.device)
     volume, shape = inputs[None], tuple(inputs.shape[1:])
-    if window == 0 and peak_gigabytes(module, shape) > memory:
+    if window == 0 and peak_gigabytes(kind.width, shape) > memory:
         window = WINDOW
     if window == 0 or window >= max(shape):
         whole: torch.Tensor = module(volume, nothing)[0, 0]
@@ -37,7 +38,7 @@ def apply_in_windows(
     # Imported here: it takes seconds, and few volumes need it.
     from monai.inferers.utils import sliding_window_inference
 
-    edge = -(-window // module.multiple) * module.multiple
+    edge = -(-window // kind.multiple) * kind.multiple
     notes.append(f"done in overlapping windows of {edge} voxels: sources outside a window are unknown to it")
     found = sliding_window_inference(
         volume, (edge,) * 3, 1, lambda x: module(x, nothing), overlap=OVERLAP, mode="gaussian"
@@ -46,10 +47,8 @@ def apply_in_windows(
     return found[0, 0]
 
 
-def peak_gigabytes(module: UNet, shape: tuple[int, ...]) -> float:
+def peak_gigabytes(n_channels: int, shape: tuple[int, ...]) -> float:
     """Memory of the feature maps at the top level, where it is largest: skip, interpolated, joined and result."""
-    assert isinstance(module.last, PlainConv3d)
-    n_channels = module.last.in_channels
     voxels = 1.0
     for n in shape:
         voxels *= n

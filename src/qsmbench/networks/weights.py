@@ -9,21 +9,33 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
 from qsmbench.networks.architectures import architecture
+from qsmbench.networks.contract import Architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
-from qsmbench.networks.unet import UNet
 from qsmbench.networks.wpconv import wpconv_layers
 
 FORMAT = "qsmbench-network-1"
+# Of the options, what says which first maps come with the field.
+_INPUT = ("first_map", "first_map_regularization")
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with its weights, ready to be applied or saved."""
+    """A network with its weights, ready to be applied or saved.
+
+    Attributes:
+        architecture: its name.
+        options: settings of the architecture, and first_map and first_map_regularization of a network that corrects
+            first maps (`qsmbench.methods.network_input`).
+        scaling: what it was trained with.
+        state: weights.
+        record: of the training.
+    """
 
     architecture: str
     options: dict[str, Any]
@@ -31,7 +43,23 @@ class TrainedNetwork:
     state: dict[str, torch.Tensor]
     record: dict[str, Any] = field(default_factory=dict)
 
-    def module(self, device: torch.device | str = "cpu") -> UNet:
+    @property
+    def kind(self) -> Architecture:
+        """The architecture with its settings.
+
+        Raises:
+            InputError: it is not known, or has no such settings.
+        """
+        return architecture(self.architecture, {k: v for k, v in self.options.items() if k not in _INPUT})
+
+    @property
+    def n_first_maps(self) -> int:
+        """How many first maps it corrects."""
+        if self.options.get("first_map") is None:
+            return 0
+        return len(self.options.get("first_map_regularization", ())) or 1
+
+    def module(self, device: torch.device | str = "cpu") -> nn.Module:
         """Return the network in single precision and evaluation mode on ``device``.
 
         Raises:
@@ -39,7 +67,7 @@ class TrainedNetwork:
                 size that the architecture is told.
         """
         name = f"weights of {self.architecture}"
-        module = architecture(self.architecture).module(**self.options)
+        module = self.kind.module(self.n_first_maps)
         for key, value in self.state.items():
             if key.endswith("num_batches_tracked"):
                 continue

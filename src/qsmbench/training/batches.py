@@ -17,7 +17,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.data.store import StoredSet
 from qsmbench.methods.network_input import network_input
-from qsmbench.networks.architectures import Architecture
+from qsmbench.networks.contract import Architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.training.memory import KEPT_MAPS_MB
 

@@ -19,7 +19,7 @@ from tensorboardX import SummaryWriter
 from torch import nn
 from tqdm import tqdm
 
-from qsmbench.config.model import Network
+from qsmbench.config.networks import Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import seed_for
 from qsmbench.data.atomic import atomic_path, write_text_atomic
@@ -27,10 +27,8 @@ from qsmbench.data.download import sha256_of
 from qsmbench.data.store import StoredSet
 from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.hfen import hfen
-from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
-from qsmbench.networks.unet import UNet
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.ahead import ahead
@@ -53,7 +51,7 @@ class DivergenceError(RuntimeError):
 class _Run:
     """All that changes while training goes on, and so all that a checkpoint holds."""
 
-    module: UNet
+    module: nn.Module
     parallel: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
@@ -90,11 +88,9 @@ def train(
 
 def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks, *, curves: Path | None) -> None:
     stored = StoredSet(store)
-    kind = architecture(spec.architecture)
+    kind = spec.settings
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
-    options: dict[str, Any] = {"channels": spec.channels, "levels": spec.levels}
-    if kind.predicted:
-        options |= {"hidden": list(spec.hidden), "head": spec.head}
+    options = kind.model_dump(mode="json")
     if spec.first_map is not None:
         options["first_map"] = spec.first_map
     if spec.first_map_regularization:
@@ -121,7 +117,8 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     weights.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(seed_for(spec.seed, "weights") % 2**63)
-    module = (kind.module(**options) if start is None else start.module()).to(ranks.device)
+    n_first_maps = 0 if spec.first_map is None else len(spec.first_map_regularization) or 1
+    module = (kind.module(n_first_maps) if start is None else start.module()).to(ranks.device)
     optimiser = OPTIMISERS[spec.optimiser](module.parameters(), lr=spec.learning_rate)
     run = _Run(module, ranks.parallel(module), optimiser)
     if _resume(run, checkpoint, identity, ranks.device) and ranks.first:
@@ -181,7 +178,7 @@ def _advance(run: _Run, spec: Network, batch: Batch, scaling: Scaling, ranks: Ra
     # Float16 would need loss scaling; bfloat16 has the range of single precision.
     with torch.autocast(kind, torch.bfloat16, enabled=spec.precision == "bfloat16"):
         estimate = run.parallel(batch.inputs, batch.condition)
-    loss = loss_of(spec.loss or architecture(spec.architecture).loss, estimate.float(), batch, scaling)
+    loss = loss_of(spec.loss or spec.settings.own_loss, estimate.float(), batch, scaling)
     value, stopped = None, stop
     if ranks.size > 1:
         n_voxels = batch.mask.sum()
@@ -217,7 +214,7 @@ def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
 
 
 @torch.no_grad()
-def _validate(module: UNet, batches: Batches, indices: list[int], ranks: Ranks) -> tuple[float, float]:
+def _validate(module: nn.Module, batches: Batches, indices: list[int], ranks: Ranks) -> tuple[float, float]:
     """RMSE over all validation voxels, mean HFEN over the volumes; % of the truth's norm."""
     module.eval()
     error = norm = hfen_sum = 0.0
