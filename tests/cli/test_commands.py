@@ -54,6 +54,17 @@ def test_methods_lists_every_method_with_its_parameters(capsys):
     assert listed["tkd"]["parameters"]["threshold"]["default"] == 0.2
 
 
+def test_what_a_method_assumed_or_lacked_is_printed_and_kept(files, capsys):
+    assert reconstruct(files, "medi", "--option", "max_iterations=1") == 0
+    lines = capsys.readouterr().err.splitlines()
+    kept = json.loads(Path(files["out"].replace(".nii.gz", ".json")).read_text())["notes"]
+    assert [line for line in lines if line.startswith("qsmbench reconstruct: ")] == [
+        f"qsmbench reconstruct: {note}" for note in kept
+    ]
+    text = " ".join(kept)
+    assert all(word in text for word in ("total variation", "3 T assumed", "7 ms assumed", "ended at its limit of 1"))
+
+
 def test_forward_reconstruct_and_score_work_together(files, capsys, tmp_path):
     field = str(tmp_path / "forward.nii.gz")
     assert main(["forward", "--chi", files["chi"], "--out", field, "--b0-dir", "0.31", "-0.22", "0.92"]) == 0

@@ -1,6 +1,5 @@
 """TV by ADMM."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -130,11 +129,3 @@ def test_a_given_weight_or_the_papers_is_taken_as_it_is(scan):
 
 def test_no_field_gives_no_chi(scan):
     assert float(TV()(replace(scan, local_field=0 * scan.local_field)).abs().max()) == 0
-
-
-def test_stopping_early_is_said(scan, caplog):
-    with caplog.at_level(logging.WARNING):
-        (course,) = TV(max_iterations=2).reconstruct(scan).convergence
-    assert len(course.values) == 2
-    assert not course.converged
-    assert "TV stopped at its limit of 2 iterations" in caplog.text

@@ -26,7 +26,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from qsmbench.networks.architectures import Entry
+from qsmbench.networks.architectures import NetworkEntry
 from qsmbench.networks.contract import Architecture
 
 
@@ -59,7 +59,7 @@ class Wide(Architecture):
         return 1
 
 
-ENTRY = Entry("wide-net", "Wide net", "wide_network:Wide", "10.0000/none")
+ENTRY = NetworkEntry("wide-net", "Wide net", "wide_network:Wide", "10.0000/none")
 '''
 
 

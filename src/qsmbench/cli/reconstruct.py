@@ -1,6 +1,7 @@
 """`qsmbench reconstruct METHOD`: chi from a local field, and beside it what made it and how the iterations went."""
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
         seconds = time.perf_counter() - started
     except ReconstructionError as error:
         raise InputError(f"{arguments.local_field}: {error}") from error
+    for line in found.notes:
+        print(f"qsmbench reconstruct: {line}", file=sys.stderr)
     grid = found.grid or scan.grid
     write_volume(arguments.out, found.chi.cpu().numpy(), grid.matrix, f"chi, ppm, {arguments.method}")
     write_json_atomic(

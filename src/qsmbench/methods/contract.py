@@ -9,7 +9,7 @@ is the mask's box in the world's voxel order (`place`): position and storage ord
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods.convergence import Convergence
+from qsmbench.methods.notes import gathered_notes
 from qsmbench.methods.place import Place
 
 
@@ -57,6 +58,11 @@ class Reconstruction:
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
 
+    def with_notes(self, lines: Iterable[str]) -> Reconstruction:
+        """Return it with these lines among the notes, and one for each loop that its limit ended."""
+        limits = [line for course in self.convergence if (line := course.limit_note) is not None]
+        return replace(self, notes=tuple(dict.fromkeys([*lines, *self.notes, *limits])))
+
 
 @dataclass(frozen=True)
 class Method(ABC):
@@ -90,7 +96,7 @@ class Method(ABC):
             ReconstructionError: the result is not finite.
         """
         place = Place.of(scan, self.margin)
-        with torch.no_grad():
+        with torch.no_grad(), gathered_notes() as lines:
             found = self.invert(place.scan)
         if isinstance(found, tuple):
             found = Reconstruction(*found)
@@ -100,7 +106,7 @@ class Method(ABC):
         n_bad = int((~torch.isfinite(chi)).sum())
         if n_bad:
             raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
-        return replace(found, chi=chi)
+        return replace(found, chi=chi).with_notes(lines)
 
     @abstractmethod
     def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Convergence, ...]] | Reconstruction:

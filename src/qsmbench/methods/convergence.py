@@ -1,7 +1,7 @@
 """How an iteration went: what was watched, its value after each step, and whether it met its tolerance.
 
-An `Iteration` counts the steps of a loop, shows them on a terminal, and says so where the limit ends it. What it leaves
-is a `Convergence`, which is written beside the map.
+An `Iteration` counts the steps of a loop and shows them on a terminal. What it leaves is a `Convergence`, which is
+written beside the map; where the limit ended the loop, the map's notes say so.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ class Convergence:
     tolerance: float
     values: tuple[float, ...]
     converged: bool
+
+    @property
+    def limit_note(self) -> str | None:
+        """One line where the limit of iterations ended it; a loss is followed beside what decides, and says nothing."""
+        if self.converged or not self.values or self.quantity == "loss":
+            return None
+        wanted = f", tolerance {self.tolerance:.3g}" if self.tolerance > 0 else ""
+        last = f"{self.quantity} {self.values[-1]:.3g}{wanted}"
+        return f"warning: {self.name} ended at its limit of {len(self.values)} iterations, not converged ({last})"
 
 
 class Iteration:
@@ -74,15 +83,6 @@ class Iteration:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
-        if kind is None and self.values and not self.converged:
-            logger.warning(
-                "%s stopped at its limit of %d iterations with a %s of %.3g, tolerance %.3g",
-                self.name,
-                self.limit,
-                self.quantity,
-                self.values[-1],
-                self.tolerance,
-            )
 
     @property
     def convergence(self) -> Convergence:

@@ -37,6 +37,7 @@ from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights, no
 from qsmbench.methods.inr_settings import INRSettings, patch_shape
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.neural_fit import NeuralFit, Schedule, lattice_axes
+from qsmbench.methods.notes import gathered_notes
 from qsmbench.methods.place import Place
 from qsmbench.networks.grid_field import GridField
 from qsmbench.networks.neural_field import NeuralField, pieces
@@ -68,7 +69,7 @@ class INRQSM(INRSettings):
             return super().reconstruct(scan)
         n = self.upsample
         place = Place.of(scan, self.margin)
-        with torch.no_grad():
+        with torch.no_grad(), gathered_notes() as lines:
             network, cropped, box, courses = self.fit(place.scan)
             mask = cropped.mask
             for axis in range(3):
@@ -78,7 +79,7 @@ class INRQSM(INRSettings):
             raise ReconstructionError(f"{type(self).__name__} gave non-finite voxels")
         x, y, z = (slice(s.start * n, s.stop * n) for s in box)
         fine = uncrop(chi, (x, y, z), place.scan.grid.refined(n))
-        return Reconstruction(place.restore(fine, n), courses, scan.grid.refined(n))
+        return Reconstruction(place.restore(fine, n), courses, scan.grid.refined(n)).with_notes(lines)
 
     def fit(self, scan: Scan) -> tuple[NeuralField, Scan, Box, tuple[Convergence, ...]]:
         """Fit the network; return it with the scan on the mask's box, that box, and the courses of the fit.

@@ -37,6 +37,7 @@ from qsmbench.methods.csf_mask import read_csf
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.medi_weights import data_weights, smooth_components
+from qsmbench.methods.notes import note
 from qsmbench.physics.conjugate_gradients import conjugate_gradients, dot
 from qsmbench.physics.differences import gradient, reweighted, weighted_laplacian
 from qsmbench.physics.fourier import FourierFilter
@@ -115,6 +116,7 @@ class MEDI(Method):
             noise = None if noise is None else (mean(noise**2).clamp_(min=0) + noise**2).sqrt_()
             kernel = kernel * (1 - sphere)
         if work.scan.magnitude is None:
+            note("warning: no magnitude was given, so that no edges are known: this is total variation")
             smooth = torch.ones((3, *grid.shape), dtype=torch.bool, device=scan.device)
         else:
             smooth = smooth_components(work.scan.magnitude, mask, self.edge_fraction, grid.voxel_size)

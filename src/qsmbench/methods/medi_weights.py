@@ -15,6 +15,7 @@ import torch
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
+from qsmbench.methods.notes import note
 from qsmbench.physics.differences import gradient
 
 
@@ -48,6 +49,7 @@ def data_weights(noise: torch.Tensor | None, mask: torch.Tensor) -> torch.Tensor
         InputError: the noise is zero everywhere in the mask.
     """
     if noise is None:
+        note("no noise of the field was given: every voxel counts alike")
         return mask.to(torch.float32)
     known = mask & (noise > 0)
     if not known.any():

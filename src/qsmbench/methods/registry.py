@@ -19,8 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import Registry, load, nearest
-from qsmbench.networks import architectures
-from qsmbench.networks.architectures import ARCHITECTURES
+from qsmbench.networks.architectures import ARCHITECTURES, NetworkEntry
 from qsmbench.networks.shipped import PREFIX, shipped
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Entry:
         return self.options | self.method.completed(options)
 
 
-def _of_network(entry: architectures.Entry) -> Entry:
+def _of_network(entry: NetworkEntry) -> Entry:
     """The method that applies an architecture's trained networks."""
     fixed = {"architecture": entry.name}
     target = f"{_OWN}.network:NetworkMethod"

@@ -22,7 +22,6 @@ lambda gives, within 0.1), discrepancy 41.9, 37.1, 46.9, 57.7 %, lcurve 35.4, 53
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
+from qsmbench.methods.notes import note
 
 Curve = NDArray[np.float64]
 
@@ -38,8 +38,6 @@ LAMBDAS: Curve = np.logspace(-6, 1, 701)
 _BINS_PER_DECADE = 100
 # Beyond these, q leaves chi as it is or takes it away for every lambda of LAMBDAS.
 _DECADES = (-10, 6)
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +130,5 @@ def by_lcurve(t: Tradeoff) -> float:
 def _at(index: int, how: str) -> float:
     chosen = float(LAMBDAS[index])
     if index in (0, LAMBDAS.size - 1):
-        logger.warning("%s chose lambda %.3g mm^2, the end of its range: do not rely on it", how, chosen)
-    else:
-        logger.info("%s chose lambda %.3g mm^2", how, chosen)
+        note(f"warning: {how} chose lambda {chosen:.3g} mm^2, the end of its range: do not rely on it")
     return chosen

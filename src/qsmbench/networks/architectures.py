@@ -1,7 +1,7 @@
 """The list of architectures: one line each, imported when used; each is a method and a choice of the configuration.
 
 To add one: a file in this folder with a class derived from `qsmbench.networks.contract.Architecture`, one line here. An
-architecture of another distribution is an `Entry` behind an entry point of the group ``qsmbench.architectures``.
+architecture of another distribution is a `NetworkEntry` behind an entry point of the group ``qsmbench.architectures``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class NetworkEntry:
     """A registered architecture: what lists show, and where it is.
 
     Attributes:
@@ -51,15 +51,15 @@ class Entry:
 
 _UNETS = "qsmbench.networks.unets"
 _LIU = "10.48550/arXiv.1908.00206"
-ARCHITECTURES: Registry[Entry] = Registry(
+ARCHITECTURES: Registry[NetworkEntry] = Registry(
     "architecture",
     "qsmbench.architectures",
     (
-        Entry("meta-qsm", "Meta-QSM", f"{_UNETS}:MetaQSM", _LIU),
-        Entry("meta-qsm-b0", "Meta-QSM (B0)", f"{_UNETS}:MetaQSMB0", _LIU),
-        Entry("mesa-qsm", "Mesa-QSM", f"{_UNETS}:MesaQSM", _LIU),
-        Entry("qsmnet", "QSMnet", f"{_UNETS}:QSMnet", "10.1016/j.neuroimage.2018.06.030"),
-        Entry("deepqsm", "DeepQSM", f"{_UNETS}:DeepQSM", "10.1016/j.neuroimage.2019.03.060"),
+        NetworkEntry("meta-qsm", "Meta-QSM", f"{_UNETS}:MetaQSM", _LIU),
+        NetworkEntry("meta-qsm-b0", "Meta-QSM (B0)", f"{_UNETS}:MetaQSMB0", _LIU),
+        NetworkEntry("mesa-qsm", "Mesa-QSM", f"{_UNETS}:MesaQSM", _LIU),
+        NetworkEntry("qsmnet", "QSMnet", f"{_UNETS}:QSMnet", "10.1016/j.neuroimage.2018.06.030"),
+        NetworkEntry("deepqsm", "DeepQSM", f"{_UNETS}:DeepQSM", "10.1016/j.neuroimage.2019.03.060"),
     ),
 )
 
