@@ -1,8 +1,8 @@
 """One field from all echoes: phase(TE) = offset + 2 pi gamma B0 field TE, fitted voxel by voxel.
 
-1. In time: the phase gained between the first two echoes predicts the third, which is unwrapped towards the
-   prediction; the weighted straight line through the three predicts the fourth, and so on. Weights are the squared
-   magnitudes, the inverse variances of the phases (Gudbjartsson & Patz 1995, doi 10.1002/mrm.1910340618).
+1. In time: the phase gained between the two echoes nearest in time predicts the echo next to them, which is unwrapped
+   towards the prediction; the weighted straight line through the three predicts the fourth, and so on. Weights are the
+   squared magnitudes, the inverse variances of the phases (Gudbjartsson & Patz 1995, doi 10.1002/mrm.1910340618).
 2. Complex fit: with the magnitudes as measured, the noise of the complex signal is Gaussian where that of the phase is
    not, so minimise
 
@@ -11,7 +11,13 @@
    by Fisher scoring: the step of a straight line through sin(delta_j) (Kressler 2010, doi 10.1109/TMI.2009.2023787;
    Liu 2013, doi 10.1002/mrm.24272).
 3. In space: omega is known up to 2 pi / (echo spacing); `unwrap` adds what is missing. Where echoes are not equally
-   spaced, the first difference is unwrapped in space beforehand instead, as a shifted omega would no longer fit.
+   spaced, the shortest gain is unwrapped in space beforehand instead, as a shifted omega would no longer fit.
+
+Echoes far from that pair cannot be predicted by a line through its two noisy points. The phase at TE = 0 then is told
+beforehand, offset = phase - TE / spacing (gain unwrapped), smoothed in space as phasors (MCPC-3D-S: Eckstein 2018, doi
+10.1002/mrm.26963), and all echoes without it are unwrapped as ROMEO does in time (`romeo.unwrap_in_time`). It is fitted
+voxel by voxel all the same, so that offsets of any shape, the poles of combined coils among them, leave no trace in the
+field.
 
 Noise of the field (Cramer-Rao bound, reached at high SNR): sd(omega) = sigma / sqrt(sum_j m_j^2 (TE_j - mean TE)^2),
 with the weighted mean of TE; sigma, the noise of the real part, comes from the residuals of the fit (three echoes or
@@ -23,19 +29,27 @@ A single echo has no offset to fit: its phase, unwrapped, is taken for the field
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import scipy.ndimage
 from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from qsmbench.core.units import ppm_to_rad
 from qsmbench.preparation.echoes import Echoes
+from qsmbench.preparation.romeo import Guide, unwrap_in_time
 from qsmbench.preparation.settings import FieldFitSettings
-from qsmbench.preparation.unwrap import unwrap
+from qsmbench.preparation.unwrap import unwrap, wrap
 
 # Echo times are stored with about five digits; below this deviation, relative to the spacing, spacings are equal.
 _EQUAL_SPACING = 1e-4
+# An echo farther than this from the middle of the nearest pair, in its spacings, is not predicted by the pair's line:
+# equal spacings have 1.5, and the line's noise grows in proportion (ours).
+_FAR = 3.0
+# Standard deviation of the Gaussian that smooths the phase at TE = 0, mm (MCPC-3D-S: 10 voxels of some 0.5 to 1 mm).
+_SMOOTHING = 5.0
 # Median of |x| of a standard normal variable: from the median absolute deviation to the standard deviation.
 _MAD_TO_SD = 0.6744897501960817
 
@@ -51,6 +65,8 @@ class FieldFit:
         offset: (x, y, z) float32, phase at TE = 0, rad in [-pi, pi], zero outside the mask.
         noise: sigma, in units of the magnitude.
         coherence: (x, y, z) float32, 0 to 1: how alike the phase gained between echoes is in 3x3x3 voxels.
+        misfit: (x, y, z) float32, residual of the fit over what noise explains (root of the reduced chi squared), zero
+            outside the mask; 1 in it where fewer than three echoes leave nothing to compare.
     """
 
     total_field: NDArray[np.float32]
@@ -58,6 +74,7 @@ class FieldFit:
     offset: NDArray[np.float32]
     noise: float
     coherence: NDArray[np.float32]
+    misfit: NDArray[np.float32]
 
 
 def fit_field(echoes: Echoes, mask: NDArray[np.bool_], settings: FieldFitSettings) -> FieldFit:
@@ -68,31 +85,45 @@ def fit_field(echoes: Echoes, mask: NDArray[np.bool_], settings: FieldFitSetting
     magnitude = np.ascontiguousarray(echoes.magnitude[:, mask])
     if echoes.n_echoes == 1:
         spacing = float(times[0])
-        unwrapped = unwrap(echoes.phase[0], mask, settings.unwrapping)
+        unwrapped = unwrap(echoes.phase[0], mask, settings.unwrapping, Guide(echoes.magnitude[0]))
         turn, omega = unwrapped, unwrapped[mask].astype(np.float64) / spacing
         offset = np.zeros_like(omega)
         sigma = noise_of_differences(echoes, mask)
+        misfit = np.ones_like(omega)
         information = magnitude[0].astype(np.float64) ** 2 * spacing**2
     else:
-        spacing = float(times[1] - times[0])
+        near = int(np.argmin(np.diff(times)))
+        spacing = float(times[near + 1] - times[near])
         equal = bool(np.abs(np.diff(times) / spacing - 1).max() < _EQUAL_SPACING)
-        gained = phase[1] - phase[0]
-        gained -= (2 * np.pi * np.round(gained / (2 * np.pi))).astype(np.float32)
-        if not equal:
-            gained = unwrap(_volume(gained, mask), mask, settings.unwrapping)[mask]
+        # The nearest in time to the pair first; the pair itself in its order.
+        order = np.argsort(np.abs(times - times[near : near + 2].mean()).round(9), kind="stable")
+        gained = wrap(phase[near + 1] - phase[near])
+        if equal:
+            order = np.arange(len(times))
+        else:
+            gained = unwrap(_volume(gained, mask), mask, settings.unwrapping, _guide(echoes, spacing))[mask]
+        unwound = phase
+        farthest = np.abs(times[order[2:3]] - times[near : near + 2].mean()).max(initial=0.0)
+        known = not equal and bool(farthest > _FAR * spacing)
+        if known:
+            at_zero = _smooth_offset(phase[near] - gained * np.float32(times[near] / spacing), mask, echoes)
+            unwound = at_zero + unwrap_in_time(phase - at_zero, magnitude, times, gained, spacing)
         n_steps = settings.iterations if settings.model == "complex" else 0
-        omega, offset, information, cost = _fit(phase, magnitude, times, gained / spacing, n_steps)
+        start = Start(gained / spacing, order, known)
+        omega, offset, information, cost = _fit(unwound, magnitude, times, start, n_steps)
         turn = _volume((omega * spacing).astype(np.float32), mask)
         if equal:
-            unwrapped = unwrap(turn, mask, settings.unwrapping)[mask] / spacing
+            unwrapped = unwrap(turn, mask, settings.unwrapping, _guide(echoes, spacing))[mask] / spacing
             # The offset that goes with the omega found changes with every turn added.
             offset -= (unwrapped - omega) * times[0]
             omega = unwrapped.astype(np.float64)
         n_free = echoes.n_echoes - 2
         if n_free > 0:
             sigma = float(np.sqrt(np.median(cost) / chi2.median(n_free)))
+            misfit = np.sqrt(cost / n_free) / sigma if sigma > 0 else np.ones_like(cost)
         else:
             sigma = noise_of_differences(echoes, mask)
+            misfit = np.ones_like(cost)
     with np.errstate(divide="ignore"):
         field_noise = sigma / np.sqrt(information) / per_ppm
     finite = np.isfinite(field_noise)
@@ -104,7 +135,23 @@ def fit_field(echoes: Echoes, mask: NDArray[np.bool_], settings: FieldFitSetting
         _volume(offset.astype(np.float32), mask),
         sigma,
         coherence(turn, mask),
+        _volume(misfit.astype(np.float32), mask),
     )
+
+
+def _guide(echoes: Echoes, spacing: float) -> Guide:
+    """What the echoes tell of which neighbours to trust, for a phase gained in ``spacing`` s."""
+    magnitude = np.sqrt(np.einsum("exyz,exyz->xyz", echoes.magnitude, echoes.magnitude))
+    return Guide(magnitude, echoes.phase[0], spacing / echoes.echo_times[0])
+
+
+def _smooth_offset(offset: NDArray[np.float32], mask: NDArray[np.bool_], echoes: Echoes) -> NDArray[np.float32]:
+    """Smooth a phase (n_voxels,) in space, as phasors weighted by the first echo's signal."""
+    sigma = [_SMOOTHING / v for v in echoes.grid.voxel_size]
+    phasor = echoes.magnitude[0] * np.exp(1j * _volume(offset, mask)) * mask
+    parts = [scipy.ndimage.gaussian_filter(part.astype(np.float32), sigma) for part in (phasor.real, phasor.imag)]
+    result: NDArray[np.float32] = np.arctan2(parts[1], parts[0])[mask]
+    return result
 
 
 def noise_of_differences(echoes: Echoes, mask: NDArray[np.bool_]) -> float:
@@ -153,12 +200,26 @@ def _volume(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
     return volume
 
 
+class Start(NamedTuple):
+    """Where the fit of a voxel starts.
+
+    Attributes:
+        omega: (n_voxels,) rad/s.
+        order: echoes in the order in which they are unwrapped in time.
+        unwound: they are unwrapped already.
+    """
+
+    omega: NDArray[np.float32]
+    order: NDArray[np.int64]
+    unwound: bool
+
+
 @njit(cache=True)
 def _fit(
     phase: NDArray[np.float32],
     magnitude: NDArray[np.float32],
     times: NDArray[np.float64],
-    start: NDArray[np.float64],
+    start: Start,
     n_steps: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Fit (omega in rad/s, offset in rad) to the columns of phase and magnitude (n_echoes, n_voxels).
@@ -178,27 +239,30 @@ def _fit(
             weight[j] = np.float64(magnitude[j, v]) ** 2
             total += weight[j]
         empty = total == 0.0
-        w = start[v]
-        first = np.float64(phase[0, v])
-        p = first - w * times[0]
+        w = np.float64(start.omega[v])
+        near = start.order[0]
+        first = np.float64(phase[near, v])
+        p = first - w * times[near]
         # The straight line, echo by echo.
         s0 = s1 = s2 = q0 = q1 = 0.0
-        for j in range(n_echoes):
+        for n in range(n_echoes):
+            j = start.order[n]
             # Echoes without signal say nothing, but where none has any, all count alike.
             g = 1.0 if empty else weight[j]
-            predicted = p + w * times[j]
-            d = np.float64(phase[j, v]) - predicted
-            u = predicted + d - turn * np.round(d / turn)
-            t = times[j] - times[0]
+            u = np.float64(phase[j, v])
+            if not start.unwound:
+                d = u - p - w * times[j]
+                u -= turn * np.round(d / turn)
+            t = times[j] - times[near]
             s0 += g
             s1 += g * t
             s2 += g * t * t
             q0 += g * (u - first)
             q1 += g * t * (u - first)
             determinant = s0 * s2 - s1 * s1
-            if j > 0 and determinant > 1e-12 * s0 * s2:
+            if n > 0 and determinant > 1e-12 * s0 * s2:
                 w = (s0 * q1 - s1 * q0) / determinant
-                p = first + (s2 * q0 - s1 * q1) / determinant - w * times[0]
+                p = first + (s2 * q0 - s1 * q1) / determinant - w * times[near]
         determinant = s0 * s2 - s1 * s1
         if determinant > 1e-12 * s0 * s2:
             for _ in range(n_steps):
@@ -207,19 +271,26 @@ def _fit(
                     g = 1.0 if empty else weight[j]
                     d = np.sin(np.float64(phase[j, v]) - p - w * times[j])
                     q0 += g * d
-                    q1 += g * (times[j] - times[0]) * d
+                    q1 += g * (times[j] - times[near]) * d
                 dw = (s0 * q1 - s1 * q0) / determinant
                 w += dw
-                p += (s2 * q0 - s1 * q1) / determinant - dw * times[0]
+                p += (s2 * q0 - s1 * q1) / determinant - dw * times[near]
                 if np.abs(dw) * times[-1] < 1e-7:
                     break
         omega[v] = w
         offset[v] = p
         information[v] = 0.0 if empty else determinant / s0
-        c = 0.0
-        for j in range(n_echoes):
-            d = np.float64(phase[j, v]) - p - w * times[j]
-            d -= turn * np.round(d / turn)
-            c += weight[j] * d * d
-        cost[v] = c
+        cost[v] = _cost(phase[:, v], weight, times, w, p)
     return omega, offset, information, cost
+
+
+@njit(cache=True)
+def _cost(
+    phase: NDArray[np.float32], weight: NDArray[np.float64], times: NDArray[np.float64], w: float, p: float
+) -> float:
+    total = 0.0
+    for j in range(len(times)):
+        d = np.float64(phase[j]) - p - w * times[j]
+        d -= 2.0 * np.pi * np.round(d / (2.0 * np.pi))
+        total += weight[j] * d * d
+    return total

@@ -65,7 +65,10 @@ def _settings_of(name: str, prepared: Prepared, settings: PreparationSettings) -
             "BackgroundRemoval": {**settings.background.model_dump(), **_mapping(prepared.report["Background"])}
         } | {"SusceptibilitySkewness": prepared.report["ChiSkewness"]}
     if name in ("total_field", "field_noise", "offset"):
-        return {"FieldFit": settings.fit.model_dump(), "SignalNoise": prepared.report["SignalNoise"]}
+        return {
+            "FieldFit": {**settings.fit.model_dump(), **_mapping(prepared.report["Bipolar"])},
+            "SignalNoise": prepared.report["SignalNoise"],
+        }
     if name == "mask":
         return {"MaskSource": prepared.report["MaskSource"], "MaskSettings": settings.mask.model_dump()}
     if name in ("swi", "minip") and settings.swi is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
-from qsmbench.preparation import swi
+from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
 from qsmbench.preparation.echoes import Echoes
@@ -65,6 +65,7 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
             raise InputError(f"{echoes.name}: the mask is empty; give one with the brain set to 1")
     given = mask is not None
     inside = first_mask(echoes, settings.mask) if mask is None else mask
+    echoes, alternation = _one_polarity(echoes, inside, settings)
     fit = fit_field(echoes, inside, settings.fit)
     if not given and settings.mask.method != "whole":
         inside = refine(inside, fit, settings.mask, echoes)
@@ -101,6 +102,7 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
         "Background": dict(local.report),
         "SignalNoise": fit.noise,
         "ChiSkewness": round(skewness, 4),
+        "Bipolar": alternation,
     }
     if settings.swi is not None:
         weighted = swi.swi(echoes, settings.swi)
@@ -110,3 +112,30 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
     for warning in warnings:
         logger.warning(warning)
     return Prepared(volumes, echoes.grid, report, tuple(warnings))
+
+
+def _one_polarity(
+    echoes: Echoes, mask: NDArray[np.bool_], settings: PreparationSettings
+) -> tuple[Echoes, dict[str, object]]:
+    """Take the phase that alternates between echoes off, where the settings say so and there is any."""
+    found = bipolar.find(echoes, mask) if settings.fit.bipolar != "off" else None
+    if found is None:
+        if settings.fit.bipolar == "on":
+            raise InputError(f"{echoes.name}: fit.bipolar=on needs three equally spaced echoes; set it to auto or off")
+        return echoes, {}
+    report: dict[str, object] = {
+        "AlternatingPhase": round(found.constant, 5),
+        "AlternatingPhaseGradient": [round(g, 7) for g in found.gradient],
+        "AlternatingPhaseSize": round(found.size, 5),
+        "AlternatingPhaseShare": round(found.share, 4),
+        "Corrected": settings.fit.bipolar == "on" or (found.size > bipolar.SIZE and found.share > bipolar.SHARE),
+    }
+    if not report["Corrected"]:
+        return echoes, report
+    logger.info(
+        "%s: phase alternates between odd and even echoes by +-%.2f rad (root mean square), as bipolar readouts make "
+        "it; its constant and linear part was taken off (--option fit.bipolar=off leaves it)",
+        echoes.name,
+        found.size,
+    )
+    return bipolar.take_off(echoes, found), report

@@ -58,9 +58,15 @@ class FieldFitSettings(_Part):
         description="complex: nonlinear fit of the complex signal (Kressler 2010, Liu 2013); linear: weighted straight "
         "line through the phase unwrapped in time",
     )
-    unwrapping: Literal["path", "laplacian"] = Field(
-        "path",
-        description="path: 3-D path following (Abdul-Rahman 2007, scikit-image); laplacian: Schofield & Zhu 2003",
+    unwrapping: Literal["romeo", "path", "laplacian"] = Field(
+        "romeo",
+        description="romeo: minimum spanning tree of pairs weighted by phase, magnitude and echoes (Dymerska 2021); "
+        "path: 3-D path following (Abdul-Rahman 2007, scikit-image); laplacian: Schofield & Zhu 2003",
+    )
+    bipolar: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="phase that alternates between odd and even echoes, constant and linear in space (Li 2015): auto "
+        "takes it off where three equally spaced echoes or more show it; on: whatever its size; off: never",
     )
     iterations: int = Field(10, ge=1, description="at most so many steps of the complex fit in a voxel")
 

@@ -1,5 +1,6 @@
 """Spatial unwrapping: which multiple of 2 pi each voxel's phase lacks.
 
+- romeo: along the tree of the most trustworthy pairs, told by phase, magnitude and another echo (`romeo`).
 - path: voxels are joined in the order of their reliability (second differences), so that errors stay in noise
   (Abdul-Rahman 2007, doi 10.1364/AO.46.006623); scikit-image's implementation. The result differs from the phase by
   multiples of 2 pi exactly.
@@ -8,11 +9,13 @@
   cosine transform as preconditioner (Ghiglia & Romero 1994, doi 10.1364/JOSAA.11.000107). No path along which an error
   could spread, but where noise wraps it is smoothed, and the result is no multiple of 2 pi away.
 
-Either leaves one multiple of 2 pi free for each connected part of the mask; it is chosen so that the part's median lies
+Each leaves one multiple of 2 pi free for each connected part of the mask; it is chosen so that the part's median lies
 nearest to zero.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -20,26 +23,35 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from skimage.restoration import unwrap_phase
 
+from qsmbench.preparation.romeo import Guide, unwrap_romeo
+
 TWO_PI = 2 * np.pi
 # Of the Poisson equation's residual: some 1e-4 rad on a head.
 _TOLERANCE = 1e-5
 _MAX_ITERATIONS = 100
 
 
-def unwrap(phase: NDArray[np.float32], mask: NDArray[np.bool_], method: str = "path") -> NDArray[np.float32]:
+def unwrap(
+    phase: NDArray[np.float32], mask: NDArray[np.bool_], method: str = "romeo", guide: Guide | None = None
+) -> NDArray[np.float32]:
     """Unwrap in space.
 
     Args:
         phase: (x, y, z), rad.
         mask: (x, y, z), where.
-        method: path or laplacian.
+        method: romeo, path or laplacian.
+        guide: of romeo: what beside the phase tells which neighbours to trust; by default nothing.
 
     Returns:
         (x, y, z) float32, rad, zero outside the mask.
     """
     box = bounding_box(mask)
     inside = mask[box]
-    smooth = _path(phase[box], inside) if method == "path" else _laplacian(phase[box], inside)
+    smooth: NDArray[np.floating[Any]]
+    if method == "romeo":
+        smooth = unwrap_romeo(wrap(phase[box]), inside, Guide() if guide is None else guide.cut(box))
+    else:
+        smooth = _path(phase[box], inside) if method == "path" else _laplacian(phase[box], inside)
     labels, n_parts = scipy.ndimage.label(inside)
     index = np.arange(1, n_parts + 1)
     medians = np.atleast_1d(scipy.ndimage.median(smooth, labels, index))
