@@ -7,7 +7,7 @@ snakemake --profile profiles/slurm                           on a cluster (docs/
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 # A configuration file of one's own replaces the default one; Snakemake would merge the two, sets and methods included.
 if not workflow.overwrite_configfiles:
@@ -24,17 +24,11 @@ if IMAGE:
     container: IMAGE
 
 
-include: "rules/scans.smk"
-include: "rules/source.smk"
-include: "rules/synthetic.smk"
-include: "rules/train.smk"
-include: "rules/tune.smk"
-include: "rules/reconstruct.smk"
-include: "rules/acquire.smk"
-include: "rules/prepare.smk"
-include: "rules/evaluate.smk"
-include: "rules/report.smk"
-include: "rules/crate.smk"
+# Every other file, in any order: they know each other's files from LAYOUT alone.
+for path in sorted(Path(workflow.basedir).glob("rules/*.smk")):
+    if path.name != "common.smk":
+
+        include: str(path)
 
 
 onerror:
@@ -47,9 +41,10 @@ onerror:
 onstart:
     # Here and not above, so that a dry run shows its plan whatever the disk.
     try:
-        check_disk(CONFIG)
+        check_disk(RUN)
     except InputError as error:
         refuse(error)
+    write_config()
     # The default of 100 jobs a second: 9.27 looks for jobs once a second for every job that has ended, and took half a
     # core after 80 of them. Another limit, given by the user, stays.
     limit = workflow.scheduling_settings.max_jobs_per_timespan

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import zarr
 from scipy.ndimage import gaussian_filter
 
 from qsmbench.benchmark import evaluation
-from qsmbench.benchmark.evaluation import config_hash, evaluate_set
 from qsmbench.core.grid import Grid
-from qsmbench.data.store import Sample, create_store, write_shard
+from qsmbench.data.layout import RunLayout
+from qsmbench.data.store import StoredSample, create_store, write_shard
 from qsmbench.metrics.registry import METRICS, score_case
 from qsmbench.physics.dipole import forward_field
+from qsmbench.sets.samples import SyntheticSet
+from qsmbench.sets.zarr_maps import create_maps, create_volumes, write_map
 
 SHAPE = (256, 256, 64)
 VOXEL_SIZE, B0_DIR = (0.7639, 0.7639, 3.0), (0.0, 0.0, 1.0)
@@ -35,7 +36,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def make(folder: Path, n: int) -> None:
+def make(layout: RunLayout, n: int) -> None:
     """Write the set, its labels and the maps; samples are shifted copies of one head with noise of their own."""
     rng = np.random.default_rng(1)
     axes = np.meshgrid(*[np.linspace(-1, 1, k) for k in SHAPE], indexing="ij")
@@ -48,35 +49,30 @@ def make(folder: Path, n: int) -> None:
     values = np.array([0, 0.02, -0.03, 0.3, 0.05, 0.13, 0, 0, 0, -0.9])
     chi = np.where(mask, values[labels] + rng.normal(scale=0.005, size=SHAPE), 0)
     field = forward_field(torch.from_numpy(chi), Grid(SHAPE, VOXEL_SIZE, B0_DIR)).numpy() * mask
-    create_store(folder / "set.zarr", SHAPE, n, 1, {})
-    tissues = zarr.create_array(
-        folder / "labels.zarr", name="labels", shape=(n, *SHAPE), dtype="int16", chunks=(1, *SHAPE), zarr_format=3,
-        dimension_names=("sample", "x", "y", "z"),
-    )  # fmt: skip
-    maps = zarr.create_array(
-        folder / "maps.zarr", name="chi", shape=(n, *SHAPE), dtype="float32", chunks=(1, *SHAPE), zarr_format=3,
-        dimension_names=("sample", "x", "y", "z"),
-    )  # fmt: skip
+    create_store(layout.store("set"), SHAPE, n, 1, {})
+    tissues = create_volumes(layout.labels("set"), "labels", n, SHAPE, "int16", long_name="labels", units="1")
+    create_maps(layout.maps("set", "method"), n, SHAPE, {})
     rows, made = [], []
     for i in range(n):
         noise = mask * rng.normal(scale=0.02, size=SHAPE)
-        content = write_shard(folder / "set.zarr", i, [Sample(chi, field, mask, VOXEL_SIZE, B0_DIR)])
+        content = write_shard(layout.store("set"), i, [StoredSample(chi, field, mask, VOXEL_SIZE, B0_DIR)])
         tissues[i] = labels
-        maps[i] = (0.9 * chi + noise).astype(np.float32)
+        write_map(layout.maps("set", "method"), i, (0.9 * chi + noise).astype(np.float32))
         rows.append({"sample": i, "parameters": {}, "sha256": content[0]})
-        made.append({"sample": i, "status": "ok", "message": "", "sha256": str(i)})
-    about = {"method": "none", "options": {}, "weights_sha256": "", "samples": made}
-    (folder / "maps.json").write_text(json.dumps(about))
-    (folder / "hashes.json").write_text(json.dumps({"seed": 1, "samples": rows}))
-    (folder / "labels.json").write_text(json.dumps(NAMES))
+        made.append({"scan": f"{i:05d}", "status": "ok", "message": "", "sha256": str(i)})
+    about = {"method": "none", "options": {}, "weights_sha256": "", "scans": made}
+    layout.map_status("set", "method").write_text(json.dumps(about))
+    layout.drawn("set").mkdir()
+    layout.shard_hashes("set", 0).write_text(json.dumps({"seed": 1, "samples": rows}))
+    layout.label_names("set").write_text(json.dumps(NAMES))
 
 
 def main() -> None:
     """Make the set where it is not there, score it, print."""
-    folder, n = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    layout, n = RunLayout(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else 100
     torch.set_num_threads(1)
-    if not (folder / "labels.json").is_file():
-        make(folder, n)
+    if not layout.label_names("set").is_file():
+        make(layout, n)
     sizes: list[float] = []
 
     def watched(case: object, names: object) -> object:
@@ -86,11 +82,12 @@ def main() -> None:
 
     evaluation.score_case = watched  # type: ignore[assignment]
     started, cpu = time.perf_counter(), time.process_time()
-    evaluate_set(
-        set_name="set", run_name="method", store=folder / "set.zarr", reconstruction=folder / "maps.zarr",
-        status=folder / "maps.json", hashes=[folder / "hashes.json"], metrics=list(METRICS),
-        out=folder / f"scores-{config_hash(n)[:6]}.parquet", labels=folder / "labels.zarr",
-        label_names=folder / "labels.json",
+    spec = SyntheticSet.model_validate(
+        {"role": "test", "n_samples": n, "samples_per_shard": 1, "recipe": {"shape": SHAPE}}
+    )
+    evaluation.evaluate(
+        spec.open(layout, "set"), "method", maps=layout.maps("set", "method"),
+        status=layout.map_status("set", "method"), metrics=[], seed=1, out=layout.scores("set", f"method-{n}"),
     )  # fmt: skip
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(f"{n} samples of {' x '.join(map(str, SHAPE))}, {len(METRICS)} metrics, one thread")

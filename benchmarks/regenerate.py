@@ -17,8 +17,8 @@ import zarr
 
 from qsmbench.benchmark.source import load_heads, read_about
 from qsmbench.benchmark.synthesis import recipe_hash, sample_of
-from qsmbench.config.model import SyntheticSet
 from qsmbench.data.store import attributes, encode
+from qsmbench.sets.samples import SyntheticSet
 
 VARIABLES = ("chi", "local_field", "mask", "voxel_size", "b0_dir")
 

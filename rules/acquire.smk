@@ -3,41 +3,35 @@
 
 rule describe_acquisitions:
     output:
-        RAW_DESCRIPTION,
+        LAYOUT.raw_description("{set}"),
     log:
-        RESULTS / "logs/describe_acquisitions/{scans}.log",
+        LAYOUT.log("describe_acquisitions", "{set}"),
     localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("describe_acquisitions"),
     params:
-        spec=acquisition_spec,
-        folder=lambda wildcards: RAW.format(scans=wildcards.scans),
+        **given("describe_acquisitions"),
     shell:
-        "qsmbench acquire --part dataset --name {wildcards.scans} --spec {params.spec:q} --out-dir {params.folder:q}"
-        " > {log:q} 2>&1"
+        "qsmbench step describe-acquisitions {params.config:q} --set {wildcards.set} > {log:q} 2>&1"
 
 
 rule acquire:
     input:
-        # Nothing is read of it: shards, for which training waits, then come before scans.
-        rules.source.output if CONFIG.networks else [],
+        lambda wildcards: files_of(RUN.config.acquisitions[wildcards.set].source),
     output:
-        raw=directory(RAW_SUBJECT),
-        truth=directory(TRUTH_SUBJECT),
+        raw=directory(LAYOUT.raw_subject("{set}", "{subject}")),
+        truth=directory(LAYOUT.truth_subject("{set}", "{subject}")),
     log:
-        RESULTS / "logs/acquire/{scans}/{subject}.log",
+        LAYOUT.log("acquire", "{set}", "{subject}"),
     benchmark:
-        RESULTS / "benchmarks/acquire/{scans}/{subject}.tsv"
+        LAYOUT.benchmark("acquire", "{set}", "{subject}")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("acquire"),
     params:
-        spec=subject_spec,
-        seed=CONFIG.seed,
-        folder=lambda wildcards: RAW.format(scans=wildcards.scans),
+        **given("acquire"),
     shell:
-        "qsmbench acquire --part subjects --name {wildcards.scans} --spec {params.spec:q} --seed {params.seed}"
-        " --subject {wildcards.subject} --out-dir {params.folder:q} > {log:q} 2>&1"
+        "qsmbench step acquire {params.config:q} --set {wildcards.set} --subject {wildcards.subject} > {log:q} 2>&1"

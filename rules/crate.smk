@@ -1,24 +1,23 @@
-# Step 7: what is there and what made it, as a Workflow Run RO-Crate; the last rule of a run.
+# What is there and what made it, as a Workflow Run RO-Crate; the last rule of a run.
 rule crate:
     input:
         # Shards are asked for by name: a missing intermediate file would not be made again while the report stands.
-        all_shard_files(),
-        rules.report.output,
-        rules.method_table.output if TEST_SETS else [],
+        [set_inputs(name) for name in RUN.config.synthetic],
+        LAYOUT.page,
+        LAYOUT.method_table if RUN.scored else [],
     output:
-        RESULTS / "ro-crate-metadata.json",
-        RESULTS / "manifest-sha256.txt",
+        LAYOUT.crate,
+        LAYOUT.manifest,
     log:
-        RESULTS / "logs/crate.log",
+        LAYOUT.log("crate"),
     conda:
         "../envs/qsmbench.yaml"
     threads: 2
     resources:
         **asks("crate"),
     params:
-        config=CONFIG.model_dump_json(),
-        results=RESULTS,
-        workflow=str(workflow.basedir),
+        **given("crate"),
+        results=LAYOUT.root,
+        workflow=workflow.basedir,
     shell:
-        "qsmbench crate {params.results:q} --config {params.config:q} --workflow {params.workflow:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        "qsmbench crate {params.results:q} --workflow {params.workflow:q} --threads {threads} > {log:q} 2>&1"

@@ -1,67 +1,40 @@
-# Step 5: scores, one tidy table.
-rule make_labels:
-    input:
-        rules.source.output,
-    output:
-        labels=directory(RESULTS / "synthetic/{set}.labels.zarr"),
-        names=RESULTS / "synthetic/{set}.labels.json",
-    log:
-        RESULTS / "logs/make_labels/{set}.log",
-    benchmark:
-        RESULTS / "benchmarks/make_labels/{set}.tsv"
-    conda:
-        "../envs/qsmbench.yaml"
-    resources:
-        **asks("make_labels"),
-    params:
-        spec=set_spec,
-        seed=CONFIG.seed,
-        source_dir=RESULTS / "source",
-    shell:
-        "qsmbench make-labels --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
-        " --seed {params.seed} --out {output.labels:q} --names {output.names:q} > {log:q} 2>&1"
+# Scores of every set that has a truth, one tidy table.
 
 
 rule evaluate:
     input:
-        set=lambda wildcards: set_files(wildcards.set),
-        hashes=lambda wildcards: expand(
-            HASHES, set=wildcards.set, shard=shards(wildcards.set)
-        ),
-        chi=MAPS,
-        status=rules.reconstruct.output.status,
-        labels=rules.make_labels.output.labels,
-        label_names=rules.make_labels.output.names,
+        set=lambda wildcards: set_inputs(wildcards.set),
+        truth=lambda wildcards: RUN.sets[wildcards.set].truth_inputs(),
+        maps=LAYOUT.maps("{set}", "{run}"),
+        status=LAYOUT.map_status("{set}", "{run}"),
     output:
-        RESULTS / "scores/{set}/{run}.parquet",
+        LAYOUT.scores("{set}", "{run}"),
     log:
-        RESULTS / "logs/evaluate/{set}/{run}.log",
+        LAYOUT.log("evaluate", "{set}", "{run}"),
     benchmark:
-        RESULTS / "benchmarks/evaluate/{set}/{run}.tsv"
+        LAYOUT.benchmark("evaluate", "{set}", "{run}")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("evaluate"),
     params:
-        store=store_of,
-        metrics=lambda wildcards: list(CONFIG.evaluation.metrics),
+        **given("evaluate"),
     shell:
-        "qsmbench evaluate --set {wildcards.set} --run {wildcards.run} --store {params.store:q}"
-        " --reconstruction {input.chi:q} --status {input.status:q} --hashes {input.hashes:q}"
-        " --labels {input.labels:q} --label-names {input.label_names:q} --metrics {params.metrics:q} --out {output:q} > {log:q} 2>&1"
+        "qsmbench step evaluate {params.config:q} --set {wildcards.set} --run {wildcards.run} > {log:q} 2>&1"
 
 
 rule collect_scores:
     input:
-        expand(rules.evaluate.output, set=TEST_SETS, run=CONFIG.methods),
-        expand(rules.evaluate_subjects.output, scans=SIMULATED, run=CONFIG.methods),
+        for_each(LAYOUT.scores, RUN.scored),
     output:
-        RESULTS / "scores.parquet",
+        LAYOUT.all_scores,
     log:
-        RESULTS / "logs/collect_scores.log",
+        LAYOUT.log("collect_scores"),
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("collect_scores"),
+    params:
+        **given("collect_scores"),
     shell:
-        "qsmbench collect-scores {input:q} --out {output:q} > {log:q} 2>&1"
+        "qsmbench step collect-scores {params.config:q} > {log:q} 2>&1"

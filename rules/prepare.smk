@@ -1,104 +1,38 @@
-# From the echoes to the local field, then every method on every scan; scores where there is a truth.
+# From the echoes to the local field, and how good it is where that is known.
 
 
 rule prepare:
     input:
-        echoes,
+        lambda wildcards: RUN.sets[wildcards.set].echoes(wildcards.subject),
     output:
-        directory(PREPARED_SUBJECT),
+        directory(LAYOUT.prepared_subject("{set}", "{subject}")),
     log:
-        RESULTS / "logs/prepare/{scans}/{subject}.log",
+        LAYOUT.log("prepare", "{set}", "{subject}"),
     benchmark:
-        RESULTS / "benchmarks/prepare/{scans}/{subject}.tsv"
+        LAYOUT.benchmark("prepare", "{set}", "{subject}")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("prepare"),
     params:
-        bids=lambda wildcards: raw_folder(wildcards.scans),
-        folder=lambda wildcards: PREPARED.format(scans=wildcards.scans),
-        settings=lambda wildcards: CONFIG.acquisitions[
-            wildcards.scans
-        ].preparation.model_dump_json(),
+        **given("prepare"),
     shell:
-        "qsmbench prepare --bids {params.bids:q} --subject {wildcards.subject} --spec {params.settings:q}"
-        " --out-dir {params.folder:q} > {log:q} 2>&1"
-
-
-rule reconstruct_subjects:
-    input:
-        scans=prepared,
-        weights=run_weights,
-        tuned=run_tuning,
-    output:
-        chi=directory(CHIMAPS),
-        status=f"{CHIMAPS}.json",
-        timings=RESULTS / "timings/scans/{scans}/{run}.csv",
-    log:
-        RESULTS / "logs/reconstruct_subjects/{scans}/{run}.log",
-    benchmark:
-        RESULTS / "benchmarks/reconstruct_subjects/{scans}/{run}.tsv"
-    conda:
-        "../envs/qsmbench.yaml"
-    resources:
-        **asks("reconstruct_subjects"),
-    params:
-        arguments=run_arguments,
-        weights=weights_arguments,
-        tuned=tuned_arguments,
-        prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
-        subjects=lambda wildcards: subjects_of(wildcards.scans),
-    shell:
-        "qsmbench reconstruct-subjects {params.arguments:q} {params.tuned:q} {params.weights:q}"
-        " --prepared {params.prepared:q} --subjects {params.subjects:q} --out {output.chi:q} --status {output.status:q}"
-        " --timings {output.timings:q} > {log:q} 2>&1"
-
-
-rule evaluate_subjects:
-    input:
-        scans=prepared,
-        truth=truths,
-        chi=rules.reconstruct_subjects.output.chi,
-        status=rules.reconstruct_subjects.output.status,
-    output:
-        RESULTS / "scores/scans/{scans}/{run}.parquet",
-    log:
-        RESULTS / "logs/evaluate_subjects/{scans}/{run}.log",
-    benchmark:
-        RESULTS / "benchmarks/evaluate_subjects/{scans}/{run}.tsv"
-    conda:
-        "../envs/qsmbench.yaml"
-    resources:
-        **asks("evaluate_subjects"),
-    params:
-        raw=lambda wildcards: raw_folder(wildcards.scans),
-        prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
-        subjects=lambda wildcards: subjects_of(wildcards.scans),
-        seed=CONFIG.seed,
-        metrics=list(CONFIG.evaluation.metrics),
-    shell:
-        "qsmbench evaluate-subjects --set {wildcards.scans} --run {wildcards.run} --truth {params.raw:q}"
-        " --prepared {params.prepared:q} --subjects {params.subjects:q} --maps {input.chi:q}"
-        " --status {input.status:q} --metrics {params.metrics:q} --seed {params.seed} --out {output:q}"
-        " > {log:q} 2>&1"
+        "qsmbench step prepare {params.config:q} --set {wildcards.set} --subject {wildcards.subject} > {log:q} 2>&1"
 
 
 rule evaluate_fields:
     input:
-        scans=prepared,
-        truth=truths,
+        scans=lambda wildcards: set_inputs(wildcards.set),
+        truth=lambda wildcards: RUN.sets[wildcards.set].truth_inputs(),
     output:
-        RESULTS / "scores/fields/{scans}.csv",
+        LAYOUT.field_errors("{set}"),
     log:
-        RESULTS / "logs/evaluate_fields/{scans}.log",
+        LAYOUT.log("evaluate_fields", "{set}"),
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("evaluate_fields"),
     params:
-        raw=lambda wildcards: raw_folder(wildcards.scans),
-        prepared=lambda wildcards: PREPARED.format(scans=wildcards.scans),
-        subjects=lambda wildcards: subjects_of(wildcards.scans),
+        **given("evaluate_fields"),
     shell:
-        "qsmbench evaluate-subjects --fields --truth {params.raw:q} --prepared {params.prepared:q}"
-        " --subjects {params.subjects:q} --out {output:q} > {log:q} 2>&1"
+        "qsmbench step evaluate-fields {params.config:q} --set {wildcards.set} > {log:q} 2>&1"

@@ -1,28 +1,24 @@
-# Step 4: every method on every test set, one job each; a subject's failure is recorded, not fatal.
+# Every method on every set, one job each; a scan's failure is recorded, not fatal.
 
 
 rule reconstruct:
     input:
-        set=lambda wildcards: set_files(wildcards.set),
-        weights=run_weights,
-        tuned=run_tuning,
+        set=lambda wildcards: set_inputs(wildcards.set),
+        weights=weights_of,
+        tuned=tuned,
     output:
-        chi=directory(MAPS),
-        status=MAPS.replace(".zarr", ".json"),
-        timings=RESULTS / "timings/{set}/{run}.csv",
+        maps=directory(LAYOUT.maps("{set}", "{run}")),
+        status=LAYOUT.map_status("{set}", "{run}"),
+        timings=LAYOUT.timings("{set}", "{run}"),
     log:
-        RESULTS / "logs/reconstruct/{set}/{run}.log",
+        LAYOUT.log("reconstruct", "{set}", "{run}"),
     benchmark:
-        RESULTS / "benchmarks/reconstruct/{set}/{run}.tsv"
+        LAYOUT.benchmark("reconstruct", "{set}", "{run}")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("reconstruct"),
     params:
-        arguments=run_arguments,
-        weights=weights_arguments,
-        tuned=tuned_arguments,
-        store=store_of,
+        **given("reconstruct"),
     shell:
-        "qsmbench reconstruct-set {params.arguments:q} {params.tuned:q} {params.weights:q} --store {params.store:q}"
-        " --out {output.chi:q} --status {output.status:q} --timings {output.timings:q} > {log:q} 2>&1"
+        "qsmbench step reconstruct {params.config:q} --set {wildcards.set} --run {wildcards.run} > {log:q} 2>&1"

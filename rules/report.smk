@@ -1,65 +1,53 @@
-# Step 6: tables, figures, one page.
+# Tables, figures, one page.
 rule report:
     input:
-        scores=rules.collect_scores.output,
-        maps=expand(MAPS, set=TEST_SETS, run=CONFIG.methods),
-        records=expand(RECORD, network=CONFIG.trained_networks),
-        chimaps=expand(CHIMAPS, scans=CONFIG.acquisitions, run=CONFIG.methods),
-        fields=expand(rules.evaluate_fields.output, scans=SIMULATED),
-        inspections=expand(INSPECTION, set=CONFIG.synthetic),
+        scores=LAYOUT.all_scores,
+        maps=for_each(LAYOUT.maps, RUN.sets),
+        records=[LAYOUT.training_record(n) for n in RUN.config.trained_networks],
+        fields=[LAYOUT.field_errors(name) for name in RUN.simulated],
+        inspections=[LAYOUT.inspection(name) for name in RUN.config.synthetic],
     output:
-        page=report(RESULTS / "report/index.html", category="Report"),
-        display=RESULTS / "report/display.json",
+        page=report(LAYOUT.page, category="Report"),
+        display=LAYOUT.display,
         tables=report(
-            expand(
-                RESULTS / "report/tables/{set}.{kind}",
-                set=[*TEST_SETS, *SIMULATED, *CONFIG.report.tables],
-                kind=["csv", "md", "tex"],
-            ),
+            [
+                LAYOUT.tables / f"{name}.{kind}"
+                for name in (*RUN.scored, *RUN.config.report.tables)
+                for kind in ("csv", "md", "tex")
+            ],
             category="Tables",
         ),
-        all=RESULTS / "report/tables/all.csv",
+        all=LAYOUT.tables / "all.csv",
     log:
-        RESULTS / "logs/report.log",
+        LAYOUT.log("report"),
     benchmark:
-        RESULTS / "benchmarks/report.tsv"
+        LAYOUT.benchmark("report")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("report"),
     params:
-        config=CONFIG.model_dump_json(),
-        results=RESULTS,
-        out_dir=lambda wildcards, output: Path(output.page).parent,
+        **given("report"),
     shell:
-        "qsmbench report {params.results:q} --config {params.config:q} --out-dir {params.out_dir:q}"
-        " > {log:q} 2>&1"
+        "qsmbench step report {params.config:q} > {log:q} 2>&1"
 
 
 # Times and memory differ from run to run: beside the report, not among its tables.
 rule method_table:
     input:
-        scores=rules.collect_scores.output,
-        timings=expand(
-            rules.reconstruct.output.timings, set=TEST_SETS, run=CONFIG.methods
-        ),
-        status=expand(
-            rules.reconstruct.output.status, set=TEST_SETS, run=CONFIG.methods
-        ),
-        tuned=expand(
-            TUNED, run=[name for name, run in CONFIG.methods.items() if run.tuning]
-        ),
+        scores=LAYOUT.all_scores,
+        timings=for_each(LAYOUT.timings, RUN.scored),
+        status=for_each(LAYOUT.map_status, RUN.scored),
+        tuned=[LAYOUT.tuned(name) for name, run in METHODS.items() if run.tuning],
     output:
-        RESULTS / "methods.md",
+        LAYOUT.method_table,
     log:
-        RESULTS / "logs/method_table.log",
+        LAYOUT.log("method_table"),
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("method_table"),
     params:
-        config=CONFIG.model_dump_json(),
-        results=RESULTS,
+        **given("method_table"),
     shell:
-        "qsmbench method-table --config {params.config:q} --scores {input.scores:q} --results {params.results:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        "qsmbench step method-table {params.config:q} > {log:q} 2>&1"

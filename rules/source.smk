@@ -1,17 +1,20 @@
-# Step 1: the head that everything is made from.
+# The heads that everything is made from.
 rule source:
+    input:
+        files_of(RUN.config.source),
     output:
-        [RESULTS / "source" / name for name in source_files(N_HEADS)],
+        source_files(),
     log:
-        RESULTS / "logs/source.log",
+        LAYOUT.log("source"),
     benchmark:
-        RESULTS / "benchmarks/source.tsv"
+        LAYOUT.benchmark("source")
+    # Before simulated scans: shards, for which training waits, come before them.
+    priority: 60
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("source"),
     params:
-        spec=CONFIG.source.model_dump_json(),
-        out_dir=RESULTS / "source",
+        **given("source"),
     shell:
-        "qsmbench source --spec {params.spec:q} --out-dir {params.out_dir:q} > {log:q} 2>&1"
+        "qsmbench step source {params.config:q} > {log:q} 2>&1"

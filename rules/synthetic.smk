@@ -1,13 +1,26 @@
-# Step 2: synthetic sets in Zarr, one shard a job.
+# Synthetic sets in Zarr, one shard a job.
+
+
+def metadata_of(wildcards):
+    """A set's metadata, which alone makes no shard again: a set that grows gets new metadata and keeps its shards.
+
+    Where the recipe is another it must, since Snakemake asks no job whose input is made again for its own changes.
+    """
+    spec, files = RUN.config.synthetic[wildcards.set], LAYOUT.metadata(wildcards.set)
+    recipe = spec.recipe.model_dump(mode="json")
+    kept = {"recipe": recipe, "seed": RUN.config.seed, "device": spec.device}
+    kept |= {"magnitude": spec.with_magnitude}
+    same = is_described_by(LAYOUT.store(wildcards.set), kept, spec.samples_per_shard)
+    return ancient(files) if same else files
 
 
 rule create_set:
     input:
-        RESULTS / "source/source.json",
+        LAYOUT.source_about,
     output:
-        METADATA,
+        LAYOUT.metadata("{set}"),
     log:
-        RESULTS / "logs/create_set/{set}.log",
+        LAYOUT.log("create_set", "{set}"),
     # Seconds, on which shards and so training wait.
     priority: 60
     localrule: True
@@ -16,26 +29,22 @@ rule create_set:
     resources:
         **asks("create_set"),
     params:
-        spec=set_spec,
-        seed=CONFIG.seed,
-        store=store_of,
-        source_dir=RESULTS / "source",
+        **given("create_set"),
     shell:
-        "qsmbench create-set --name {wildcards.set} --spec {params.spec:q} --seed {params.seed}"
-        " --source-dir {params.source_dir:q} --store {params.store:q} > {log:q} 2>&1"
+        "qsmbench step create-set {params.config:q} --set {wildcards.set} > {log:q} 2>&1"
 
 
 rule make_shard:
     input:
-        source=rules.source.output,
+        source=source_files(),
         metadata=metadata_of,
     output:
-        files=SHARD,
-        hashes=HASHES,
+        files=LAYOUT.shard("{set}", "{shard}"),
+        hashes=LAYOUT.shard_hashes("{set}", "{shard}"),
     log:
-        RESULTS / "logs/make_shard/{set}/{shard}.log",
+        LAYOUT.log("make_shard", "{set}", "{shard}"),
     benchmark:
-        RESULTS / "benchmarks/make_shard/{set}/{shard}.tsv"
+        LAYOUT.benchmark("make_shard", "{set}", "{shard}")
     # Before reconstructions: training, the longest job, waits for shards.
     priority: 40
     conda:
@@ -43,36 +52,50 @@ rule make_shard:
     resources:
         **asks("make_shard"),
     params:
-        spec=shard_spec,
-        seed=CONFIG.seed,
-        store=store_of,
-        source_dir=RESULTS / "source",
+        **given("make_shard"),
     shell:
-        "qsmbench make-shard --source-dir {params.source_dir:q} --name {wildcards.set} --spec {params.spec:q}"
-        " --seed {params.seed} --shard {wildcards.shard} --store {params.store:q} --hashes {output.hashes:q}"
-        " > {log:q} 2>&1"
+        "qsmbench step make-shard {params.config:q} --set {wildcards.set} --shard {wildcards.shard} > {log:q} 2>&1"
+
+
+rule make_labels:
+    input:
+        source_files(),
+    output:
+        labels=directory(LAYOUT.labels("{set}")),
+        names=LAYOUT.label_names("{set}"),
+    log:
+        LAYOUT.log("make_labels", "{set}"),
+    benchmark:
+        LAYOUT.benchmark("make_labels", "{set}")
+    conda:
+        "../envs/qsmbench.yaml"
+    resources:
+        **asks("make_labels"),
+    params:
+        **given("make_labels"),
+    shell:
+        "qsmbench step make-labels {params.config:q} --set {wildcards.set} > {log:q} 2>&1"
 
 
 rule inspect:
     input:
-        lambda wildcards: set_files(wildcards.set),
+        lambda wildcards: set_inputs(wildcards.set),
     output:
-        INSPECTION,
+        LAYOUT.inspection("{set}"),
     log:
-        RESULTS / "logs/inspect/{set}.log",
+        LAYOUT.log("inspect", "{set}"),
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("inspect"),
     params:
-        store=store_of,
-        out_dir=lambda wildcards, output: Path(output[0]).parent,
+        **given("inspect"),
     shell:
-        "qsmbench inspect {params.store:q} --out-dir {params.out_dir:q} > {log:q} 2>&1"
+        "qsmbench step inspect {params.config:q} --set {wildcards.set} > {log:q} 2>&1"
 
 
 # `snakemake synthetic` makes the sets alone.
 rule synthetic:
     input:
-        all_shard_files(),
-        expand(INSPECTION, set=CONFIG.synthetic),
+        [set_inputs(name) for name in RUN.config.synthetic],
+        [LAYOUT.inspection(name) for name in RUN.config.synthetic],

@@ -1,54 +1,69 @@
-# Step 3: networks, each trained on its set, or given.
+# Networks, each trained on its set, or given.
+
+
+def network_threads(wildcards):
+    """Cores of all ranks together."""
+    network = NETWORKS[wildcards.network]
+    return network.threads * network.devices
+
+
+def rank_launcher(wildcards):
+    """What starts a network's ranks: nothing for one, srun in a SLURM job, torchrun elsewhere."""
+    n = NETWORKS[wildcards.network].devices
+    if n == 1:
+        return ""
+    return (
+        f'$([ -n "${{SLURM_JOB_ID:-}}" ] && echo srun --ntasks={n}'
+        f" || echo torchrun --standalone --no-python --nproc-per-node={n})"
+    )
 
 
 rule train:
     input:
-        lambda wildcards: set_files(training_set(wildcards)),
+        lambda wildcards: set_inputs(NETWORKS[wildcards.network].train_set),
     output:
-        weights=TRAINED_WEIGHTS,
-        record=RECORD,
+        weights=LAYOUT.weights(f"{{network,{any_of(RUN.config.trained_networks)}}}"),
+        record=LAYOUT.training_record("{network}"),
     log:
-        RESULTS / "logs/train/{network}.log",
+        LAYOUT.log("train", "{network}"),
     benchmark:
-        RESULTS / "benchmarks/train/{network}.tsv"
+        LAYOUT.benchmark("train", "{network}")
     # The longest job, on which others wait: it starts as soon as it can.
     priority: 50
     conda:
         "../envs/qsmbench.yaml"
+    # The configuration's, not what --cores leaves: it is part of what determines the numbers.
     threads: network_threads
     resources:
         **asks("train"),
     params:
-        spec=network_spec,
-        store=lambda wildcards: STORE.format(set=training_set(wildcards)),
+        **given("train"),
         launcher=rank_launcher,
-        # Times of day are in them: beside the logs, not among the results.
-        curves=str(RESULTS / "logs/tensorboard/{network}"),
-    # The number of threads is the configuration's, not what --cores leaves: it is part of what determines the numbers.
     # exec: SIGTERM, which SLURM sends at the time limit, reaches what saves a checkpoint, and no shell ends before it.
     shell:
-        "exec {params.launcher} qsmbench train --store {params.store:q} --spec {params.spec:q}"
-        " --weights {output.weights:q} --record {output.record:q} --curves {params.curves:q} > {log:q} 2>&1"
+        "exec {params.launcher} qsmbench step train {params.config:q} --network {wildcards.network} > {log:q} 2>&1"
 
 
 # Beside what was made with them, so that a run's folder holds all that an audit needs.
-rule give_weights:
+rule copy_weights:
     input:
-        given_weights,
+        lambda wildcards: resolve(NETWORKS[wildcards.network].weights),
     output:
-        GIVEN_WEIGHTS,
+        LAYOUT.weights(f"{{network,{any_of(RUN.config.given_networks)}}}"),
     log:
-        RESULTS / "logs/give_weights/{network}.log",
+        LAYOUT.log("copy_weights", "{network}"),
     localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        **asks("give_weights"),
+        **asks("copy_weights"),
+    params:
+        **given("copy_weights"),
     shell:
-        "qsmbench give-weights {input:q} --out {output:q} > {log:q} 2>&1"
+        "qsmbench step copy-weights {params.config:q} --network {wildcards.network} > {log:q} 2>&1"
 
 
 # `snakemake networks` trains the networks alone.
 rule networks:
     input:
-        expand(WEIGHTS, network=CONFIG.networks),
+        [LAYOUT.weights(name) for name in NETWORKS],

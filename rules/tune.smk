@@ -1,51 +1,43 @@
-# Between steps 3 and 4, for methods that ask for it: parameters chosen on a set that no table is made of.
+# For methods that ask for it: parameters chosen on a set that no table is made of.
 
 
 rule tune_point:
     input:
-        set=lambda wildcards: set_files(CONFIG.methods[wildcards.run].tuning.set),
-        weights=run_weights,
+        set=lambda wildcards: set_inputs(METHODS[wildcards.run].tuning.set),
+        weights=weights_of,
     output:
-        RESULTS / "tuning/{run}/{point}.json",
+        LAYOUT.tuning_point("{run}", "{point}"),
     log:
-        RESULTS / "logs/tune_point/{run}/{point}.log",
+        LAYOUT.log("tune_point", "{run}", "{point}"),
     benchmark:
-        RESULTS / "benchmarks/tune_point/{run}/{point}.tsv"
+        LAYOUT.benchmark("tune_point", "{run}", "{point}")
     conda:
         "../envs/qsmbench.yaml"
     resources:
         **asks("tune_point"),
     params:
-        arguments=point_arguments,
-        weights=weights_arguments,
-        metric=lambda wildcards: CONFIG.methods[wildcards.run].tuning.metric,
-        store=lambda wildcards: STORE.format(
-            set=CONFIG.methods[wildcards.run].tuning.set
-        ),
+        **given("tune_point"),
     shell:
-        "qsmbench tune-point {params.arguments:q} {params.weights:q} --store {params.store:q}"
-        " --metric {params.metric} --out {output:q} > {log:q} 2>&1"
+        "qsmbench step tune-point {params.config:q} --run {wildcards.run} --point {wildcards.point} > {log:q} 2>&1"
 
 
-rule choose:
+rule select_parameters:
     input:
-        lambda wildcards: expand(
-            RESULTS / "tuning/{{run}}/{point}.json",
-            point=range(len(tuning_points(wildcards.run))),
-        ),
+        lambda wildcards: [
+            LAYOUT.tuning_point(wildcards.run, point)
+            for point in range(len(METHODS[wildcards.run].tuning.points))
+        ],
     output:
-        chosen=TUNED,
-        table=RESULTS / "tuning/{run}.csv",
+        chosen=LAYOUT.tuned("{run}"),
+        table=LAYOUT.tuning_table("{run}"),
     log:
-        RESULTS / "logs/choose/{run}.log",
+        LAYOUT.log("select_parameters", "{run}"),
     localrule: True
     conda:
         "../envs/qsmbench.yaml"
     resources:
-        **asks("choose"),
+        **asks("select_parameters"),
     params:
-        tuned_on=lambda wildcards: CONFIG.methods[wildcards.run].tuning.set,
-        fixed=lambda wildcards: json.dumps(CONFIG.methods[wildcards.run].options),
+        **given("select_parameters"),
     shell:
-        "qsmbench choose {input:q} --tuned-on {params.tuned_on} --fixed {params.fixed:q} --out {output.chosen:q}"
-        " --table {output.table:q} > {log:q} 2>&1"
+        "qsmbench step select-parameters {params.config:q} --run {wildcards.run} > {log:q} 2>&1"

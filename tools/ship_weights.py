@@ -57,10 +57,10 @@ def describe(results: Path, name: str, trained: TrainedNetwork) -> dict[str, Any
     """Everything that is known of a network."""
     jobs, _ = read_jobs(results)
     made = makers(jobs).get(f"networks/{name}.pt")
-    told = None if made is None else made.option("--spec")
+    told = None if made is None else made.content.get("told")
     if made is None or told is None:
         raise SystemExit(f"{results} holds no record of the training of {name}")
-    job, spec = made.content, json.loads(told)
+    job, spec = made.content, told["networks"][name]
     attributes = zarr.open_group(results / f"synthetic/{spec['train_set']}.zarr", mode="r").attrs.asdict()
     around = json.loads((results / f"provenance/environments/{job['environment']}.json").read_text(encoding="utf-8"))
     with (results / f"networks/{name}.csv").open(encoding="utf-8") as file:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from qsmbench.benchmark.forecast import forecast
+from qsmbench.benchmark.plan import plan
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site
 from qsmbench.config.load import read_config
 
@@ -14,8 +15,8 @@ def main() -> None:
     """Replace what stands between the two marks."""
     page = ROOT / "docs/cluster.md"
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    plan = forecast(read_config(ROOT / "configs/paper.yaml"), Site(gpu_partition="gpu"))
-    page.write_text(f"{before}{BEGIN}\n{plan}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    text = plan(Run(read_config(ROOT / "configs/paper.yaml")), Site(gpu_partition="gpu"))
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

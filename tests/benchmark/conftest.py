@@ -1,10 +1,9 @@
 """A little head and a set of samples that take milliseconds, made by the real commands."""
 
-import json
 from pathlib import Path
 
 import pytest
-from little_set import N_SHARDS, create, shard_arguments, write_head
+from little_set import N_SHARDS, create, make_source, shard_arguments, write_head
 
 from qsmbench.cli.main import main
 
@@ -13,8 +12,7 @@ from qsmbench.cli.main import main
 def source(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     spec = {"kind": "nifti", "chi": str(write_head(folder / "head.nii.gz", 1))}
-    assert main(["source", "--spec", json.dumps(spec), "--out-dir", str(folder / "made")]) == 0
-    return folder / "made"
+    return make_source(folder / "run", spec)
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +21,5 @@ def undisturbed(tmp_path_factory, source) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
     assert create(folder, source) == 0
     for shard in range(N_SHARDS):
-        assert main(shard_arguments(folder, source, shard)) == 0
+        assert main(shard_arguments(folder, shard)) == 0
     return folder

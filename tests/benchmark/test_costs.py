@@ -8,9 +8,11 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from qsmbench.benchmark.costs import Requests, cost, read_rates, request, wants_gpu
-from qsmbench.benchmark.forecast import forecast
-from qsmbench.benchmark.jobs import LOCAL_RULES, Job, jobs
+from qsmbench.benchmark.plan import plan
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site, read_site
+from qsmbench.benchmark.steps.contract import Job
+from qsmbench.benchmark.steps.registry import STEPS, jobs
 from qsmbench.config.load import check_config, read_config
 from qsmbench.core.errors import InputError
 from qsmbench.methods.registry import METHODS
@@ -67,7 +69,7 @@ def test_operations_of_the_network_are_counted_right(name, channels, levels):
 
 
 def test_a_second_attempt_asks_for_twice_and_never_for_more_than_there_is():
-    job = next(j for j in jobs(PAPER) if j.rule == "make_shard")
+    job = next(j for j in jobs(Run(PAPER)) if j.rule == "make_shard")
     first, second, third = (request(job, PAPER, CPU, attempt) for attempt in (1, 2, 3))
     assert (second.memory_mb, second.minutes) == (2 * first.memory_mb, 2 * first.minutes)
     assert (third.memory_mb, third.minutes) == (3 * first.memory_mb, 3 * first.minutes)
@@ -79,7 +81,7 @@ def test_a_second_attempt_asks_for_twice_and_never_for_more_than_there_is():
 
 def resolved(config, site, rule, wildcards):
     found = {}
-    for name, value in Requests(config, site).resources(rule).items():
+    for name, value in Requests(Run(config), site).resources(rule).items():
         more = {"attempt": 1} if name in ("mem_mb", "runtime") else {}
         found[name] = value(wildcards, **more)
     return {name: value for name, value in found.items() if value is not None}
@@ -116,9 +118,9 @@ def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
 
 def test_maps_of_a_set_that_no_table_is_made_of_are_asked_for_as_the_largest():
     config = read_config(ROOT / "config.yaml")
-    largest = Requests(config, CPU).job("reconstruct", ["train", "tkd"])
+    largest = Requests(Run(config), CPU).job("reconstruct", ["train", "tkd"])
     assert largest.mvoxels == pytest.approx(128 * 160 * 48 / 1e6)
-    assert Requests(config, CPU).job("no_such_rule", []) == Job("no_such_rule")
+    assert Requests(Run(config), CPU).job("no_such_rule", []) == Job("no_such_rule")
 
 
 def test_jobs_want_a_gpu_as_the_registry_says_and_only_where_there_is_one():
@@ -129,24 +131,24 @@ def test_jobs_want_a_gpu_as_the_registry_says_and_only_where_there_is_one():
 
 
 def test_the_papers_plan_has_hundreds_of_jobs_and_says_what_it_assumed():
-    text = forecast(PAPER, GPU)
-    n_jobs = sum(1 for job in jobs(PAPER) if job.rule not in LOCAL_RULES)
+    text = plan(Run(PAPER), GPU)
+    n_jobs = sum(1 for job in jobs(Run(PAPER)) if not STEPS[job.rule].local)
     assert 100 < n_jobs < 500
     assert f"\n{n_jobs} jobs of a cluster" in text
     for said in ("core hours", "GPU hours", "disk about", "What bounds the memory", "Assumed:", "TFLOP/s"):
         assert said in text
-    assert "no GPUs: networks are trained" in forecast(PAPER, CPU)
+    assert "no GPUs: networks are trained" in plan(Run(PAPER), CPU)
 
 
 def test_a_method_nobody_timed_is_named(tmp_path):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["methods"]["new"] = {"method": "new-qsm"}
-    assert "not measured, taken for slow: the methods new-qsm" in forecast(check_config(config), CPU)
+    assert "not measured, taken for slow: the methods new-qsm" in plan(Run(check_config(config)), CPU)
 
 
 def test_every_rate_says_where_it_is_from_and_what_bounds_the_memory():
-    for name, rate in read_rates().rules.items():
-        assert rate.source and rate.bound, name
+    for name, step in STEPS.items():
+        assert step.rate.source and step.rate.bound, name
 
 
 def test_a_site_file_is_checked(tmp_path):
@@ -164,7 +166,7 @@ def test_a_first_map_costs_its_method_once_a_sample():
     plain, corrected = with_network(**FIELD_ALONE), with_network(first_map="tv", first_map_regularization=())
     rate, spec = read_rates().methods["tv"], plain.synthetic["train"]
     mvoxels = spec.recipe.shape[0] * spec.recipe.shape[1] * spec.recipe.shape[2] / 1e6
-    train = next(j for j in jobs(plain) if j.rule == "train")
+    train = next(j for j in jobs(Run(plain)) if j.rule == "train")
     more = (cost(train, corrected, CPU).core_hours - cost(train, plain, CPU).core_hours) * 3600
     assert more == pytest.approx(rate.seconds * mvoxels * spec.n_samples)
     more = cost(train, corrected, CPU).memory_mb - cost(train, plain, CPU).memory_mb
@@ -172,6 +174,6 @@ def test_a_first_map_costs_its_method_once_a_sample():
     twice = with_network(first_map="tv", first_map_regularization=(1e-3, 4e-3))
     more = (cost(train, twice, CPU).core_hours - cost(train, plain, CPU).core_hours) * 3600
     assert more == pytest.approx(2 * rate.seconds * mvoxels * spec.n_samples)
-    use = next(j for j in jobs(plain) if j.rule == "reconstruct" and j.network)
+    use = next(j for j in jobs(Run(plain)) if j.rule == "reconstruct" and j.network)
     more = (cost(use, corrected, CPU).core_hours - cost(use, plain, CPU).core_hours) * 3600
     assert more == pytest.approx(rate.seconds * use.mvoxels * use.n_volumes)

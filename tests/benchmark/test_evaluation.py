@@ -10,14 +10,20 @@ import pytest
 import torch
 
 from qsmbench.benchmark import evaluation
-from qsmbench.benchmark.evaluation import collect_scores, evaluate_set
-from qsmbench.benchmark.reconstruction import reconstruct_set
+from qsmbench.benchmark.evaluation import collect_scores
+from qsmbench.benchmark.evaluation import evaluate as evaluate_set
+from qsmbench.benchmark.reconstruction import reconstruct
+from qsmbench.benchmark.runner import Runner, UndeclaredError
 from qsmbench.core.scan import Scan
-from qsmbench.data.store import Sample, create_store, write_shard
+from qsmbench.data.layout import RunLayout
+from qsmbench.data.store import StoredSample, create_store, write_shard
 from qsmbench.methods.contract import Method
 from qsmbench.methods.registry import METHODS, Entry
 from qsmbench.metrics.registry import score_case
-from qsmbench.report import build_report
+from qsmbench.report.build import build_report
+from qsmbench.report.display import Display
+from qsmbench.sets.contract import ScanSet
+from qsmbench.sets.samples import SyntheticSet
 
 SHAPE = (20, 18, 16)
 N = 7
@@ -28,11 +34,10 @@ class Fragile(Method):
     """Half the field, but not for every subject."""
 
     def invert(self, scan: Scan) -> torch.Tensor:
-        first = float(scan.local_field[10, 9, 8])
-        if first > 1:
+        if scan.local_field.max() > 1:
             raise ValueError("cannot <handle>\n this field")
         chi = scan.local_field / 2
-        return chi * float("nan") if first < -1 else chi
+        return chi * float("nan") if scan.local_field.min() < -1 else chi
 
 
 @pytest.fixture(autouse=True)
@@ -47,40 +52,47 @@ def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(8)
     mask = np.zeros(SHAPE, bool)
     mask[3:-3, 3:-3, 3:-3] = True
-    create_store(tmp_path / "test.zarr", SHAPE, N, N, {})
+    layout = RunLayout(tmp_path)
+    create_store(layout.store("test"), SHAPE, N, N, {})
     samples = []
     for index in range(N):
         chi = np.where(mask, rng.normal(scale=0.05, size=SHAPE), 0)
         field = np.where(mask, chi + rng.normal(scale=0.01, size=SHAPE), 0)
         field[10, 9, 8] = {2: 2.0, 4: -2.0}.get(index, 0.0)
-        samples.append(Sample(chi, field, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
-    contents = write_shard(tmp_path / "test.zarr", 0, samples)
+        samples.append(StoredSample(chi, field, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
+    contents = write_shard(layout.store("test"), 0, samples)
     rows = [{"sample": i, "parameters": {}, "sha256": content} for i, content in enumerate(contents)]
-    (tmp_path / "hashes.json").write_text(json.dumps({"seed": 7, "samples": rows}))
+    layout.drawn("test").mkdir()
+    layout.shard_hashes("test", 0).write_text(json.dumps({"seed": 7, "samples": rows}))
     for method in ("fragile", "tkd"):
-        reconstruct_set(
-            store=tmp_path / "test.zarr",
-            method=method,
-            options={},
-            weights=None,
-            out=tmp_path / f"{method}.zarr",
-            status=tmp_path / f"{method}.json",
-            timings=tmp_path / f"{method}.csv",
-        )
+        run_method(tmp_path, method)
     return tmp_path
 
 
-def evaluate(folder: Path, method: str, out: str = "scores.parquet") -> pd.DataFrame:
-    evaluate_set(
-        set_name="test",
-        run_name=method,
-        store=folder / "test.zarr",
-        reconstruction=folder / f"{method}.zarr",
-        status=folder / f"{method}.json",
-        hashes=[folder / "hashes.json"],
-        metrics=["rmse", "cone_streaking", "region_error"],
-        out=folder / out,
+def opened(folder: Path) -> ScanSet:
+    recipe = {"shape": SHAPE}
+    spec = SyntheticSet.model_validate({"role": "test", "n_samples": N, "samples_per_shard": N, "recipe": recipe})
+    return spec.open(RunLayout(folder), "test")
+
+
+def run_method(folder: Path, method: str) -> None:
+    layout = RunLayout(folder)
+    reconstruct(
+        opened(folder),
+        method=method,
+        options={},
+        weights=None,
+        out=layout.maps("test", method),
+        status=layout.map_status("test", method),
+        timings=layout.timings("test", method),
     )
+
+
+def evaluate(folder: Path, method: str, out: str = "scores.parquet") -> pd.DataFrame:
+    layout = RunLayout(folder)
+    metrics = ["rmse", "cone_streaking", "region_error"]
+    maps, status = layout.maps("test", method), layout.map_status("test", method)
+    evaluate_set(opened(folder), method, maps=maps, status=status, metrics=metrics, seed=7, out=folder / out)
     return pd.read_parquet(folder / out)
 
 
@@ -103,7 +115,7 @@ def test_the_page_shows_the_failure_in_red(folder: Path) -> None:
     parts = [folder / f"{method}.parquet" for method in ("fragile", "tkd")]
     for method, part in zip(("fragile", "tkd"), parts, strict=True):
         evaluate(folder, method, part.name)
-    collect_scores(parts, folder / "all.parquet")
+    collect_scores(parts, RunLayout(folder).all_scores)
     display = {
         "title": "T",
         "sets": {"test": {"label": "Test"}},
@@ -114,11 +126,7 @@ def test_the_page_shows_the_failure_in_red(folder: Path) -> None:
             "coverage": {"label": "Coverage", "better": "higher"},
         },
     }
-    (folder / "display.json").write_text(json.dumps(display))
-    maps = {m: folder / f"{m}.zarr" for m in ("fragile", "tkd")}
-    page = build_report(
-        folder / "all.parquet", folder / "display.json", {"test": (folder / "test.zarr", maps)}, {}, folder / "out"
-    )
+    page = build_report(RunLayout(folder), Display.model_validate(display), {"test": opened(folder)}, folder / "out")
     html = page.read_text(encoding="utf-8")
     assert '<tr class="failed"><th scope="row">Fragile</th>' in html
     assert '<span class="bad">2 of 7</span>' in html
@@ -169,9 +177,39 @@ def test_a_journal_of_another_map_is_not_believed(folder: Path, monkeypatch: pyt
     monkeypatch.setattr(evaluation, "score_case", counted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(folder, "tkd")
-    status = json.loads((folder / "tkd.json").read_text())
-    status["samples"][0]["sha256"] = "another"
-    (folder / "tkd.json").write_text(json.dumps(status))
+    path = RunLayout(folder).map_status("test", "tkd")
+    status = json.loads(path.read_text())
+    status["scans"][0]["sha256"] = "another"
+    path.write_text(json.dumps(status))
     calls[:] = [1] * 10
     evaluate(folder, "tkd")
     assert len(calls) == 10 + N - 2
+
+
+@dataclass(frozen=True)
+class Mistaken(Method):
+    """What no data can be blamed for."""
+
+    kind: str = "name"
+
+    def invert(self, scan: Scan) -> torch.Tensor:
+        if self.kind == "name":
+            raise KeyError("chi")
+        if self.kind == "shape":
+            return scan.local_field[:-1] + scan.local_field
+        raise ValueError("always")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [("name", KeyError), ("shape", UndeclaredError), ("everywhere", UndeclaredError)]
+)
+def test_a_mistake_of_ours_ends_the_job(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str, error: type[Exception]
+) -> None:
+    runner, scans = Runner(Mistaken(kind), "mistaken", "cpu"), opened(folder)
+    with pytest.raises(error):
+        for name in scans.names:
+            runner(scans.scan(name), name)
+        runner.check_failures()
+    if kind != "name":
+        assert "Traceback" in capsys.readouterr().err

@@ -11,19 +11,21 @@ import pandas as pd
 import pytest
 import zarr
 from forked_command import start
-from little_set import N_SHARDS, SPEC, contents, create, shard_arguments, write_head
+from little_set import N_SHARDS, SPEC, contents, create, make_source, shard_arguments, write_config, write_head
 
 from qsmbench.benchmark.disk import check_disk, disk_need, disk_plan
-from qsmbench.benchmark.source import load_heads, upright
+from qsmbench.benchmark.run import Run
+from qsmbench.benchmark.source import load_heads
 from qsmbench.benchmark.synthesis import recipe_hash, sample_of
 from qsmbench.cli.main import main
 from qsmbench.config.load import check_config
-from qsmbench.config.model import SyntheticSet
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data import disk
 from qsmbench.data.layout import shard_files
 from qsmbench.data.store import StoredSet, attributes
+from qsmbench.heads.orientation import upright
+from qsmbench.sets.samples import SyntheticSet
 from qsmbench.simulation.source import Heads, Source
 
 N_KILLS = 20
@@ -39,15 +41,15 @@ def test_killed_jobs_leave_nothing_half_and_a_second_run_completes_the_set(
     for _ in range(2):
         # The first one waits for the server to load; the second takes as long as a job does.
         begin = time.perf_counter()
-        start(shard_arguments(tmp_path, source, 0), log).join()
+        start(shard_arguments(tmp_path, 0), log).join()
         duration = time.perf_counter() - begin
-    shutil.rmtree(tmp_path / "set.hashes")
+    shutil.rmtree(tmp_path / "synthetic/set.hashes")
     for file in shard_files(0):
-        (tmp_path / "set.zarr" / file).unlink()
+        (tmp_path / "synthetic/set.zarr" / file).unlink()
     rng = np.random.default_rng()
     kills = 0
     for attempt in range(10 * N_KILLS):
-        process = start(shard_arguments(tmp_path, source, attempt % N_SHARDS), log)
+        process = start(shard_arguments(tmp_path, attempt % N_SHARDS), log)
         time.sleep(float(rng.uniform(0, duration)))
         process.kill()
         process.join()
@@ -59,7 +61,7 @@ def test_killed_jobs_leave_nothing_half_and_a_second_run_completes_the_set(
             break
     assert kills == N_KILLS
     for shard in (2, 0, 1):
-        process = start(shard_arguments(tmp_path, source, shard), log)
+        process = start(shard_arguments(tmp_path, shard), log)
         process.join()
         assert process.exitcode == 0
     assert {n: c for n, c in contents(tmp_path).items() if ".tmp-" not in n} == whole
@@ -68,7 +70,7 @@ def test_killed_jobs_leave_nothing_half_and_a_second_run_completes_the_set(
 def test_another_order_of_jobs_gives_the_same_bytes(tmp_path, source, undisturbed):
     assert create(tmp_path, source) == 0
     for shard in (2, 0, 1):
-        assert main(shard_arguments(tmp_path, source, shard)) == 0
+        assert main(shard_arguments(tmp_path, shard)) == 0
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -76,24 +78,24 @@ def test_a_full_disk_ends_the_job_without_a_record(tmp_path, source, undisturbed
     """The system refuses to write beyond 20 kB a file, as it does where the disk is full."""
     assert create(tmp_path, source) == 0
     log = tmp_path_factory.mktemp("log") / "log"
-    process = start(shard_arguments(tmp_path, source, 1), log, 20_000)
+    process = start(shard_arguments(tmp_path, 1), log, 20_000)
     process.join()
     assert process.exitcode == 1
-    assert log.read_text().splitlines() == ["qsmbench make-shard: File too large"]
-    assert not (tmp_path / "set.hashes" / "1.json").exists()
-    assert not (tmp_path / "set.zarr" / "chi/c/1/0/0/0").exists()
-    assert main(shard_arguments(tmp_path, source, 1)) == 0
+    assert log.read_text().splitlines() == ["qsmbench step make-shard: File too large"]
+    assert not (tmp_path / "synthetic/set.hashes" / "1.json").exists()
+    assert not (tmp_path / "synthetic/set.zarr" / "chi/c/1/0/0/0").exists()
+    assert main(shard_arguments(tmp_path, 1)) == 0
     made, whole = contents(tmp_path), contents(undisturbed)
-    assert all(made[f"set.zarr/{file}"] == whole[f"set.zarr/{file}"] for file in shard_files(1))
+    assert all(made[f"synthetic/set.zarr/{file}"] == whole[f"synthetic/set.zarr/{file}"] for file in shard_files(1))
 
 
 def test_too_little_disk_is_said_before_anything_is_made(tmp_path, source, monkeypatch, capsys):
     assert create(tmp_path, source) == 0
     monkeypatch.setattr(disk, "free_bytes", lambda folder: 1000)
-    assert main(shard_arguments(tmp_path, source, 0)) == 2
+    assert main(shard_arguments(tmp_path, 0)) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("qsmbench make-shard: shard 0 of set takes about 0.1 MB, but only 0.0 MB are free at")
-    assert not (tmp_path / "set.hashes").exists()
+    assert line.startswith("qsmbench step make-shard: shard 0 of set takes about 0.1 MB, but only 0.0 MB are free at")
+    assert not (tmp_path / "synthetic/set.hashes").exists()
 
 
 def test_the_plan_says_what_the_disk_must_hold(tmp_path, undisturbed):
@@ -103,17 +105,17 @@ def test_the_plan_says_what_the_disk_must_hold(tmp_path, undisturbed):
         "synthetic": {"train": SPEC, "test": SPEC | {"role": "test"}},
         "methods": {"tkd": {}},
     }
-    need = disk_need(check_config(config))
+    need = disk_need(Run(check_config(config)))
     assert list(need) == ["train", "test", "reconstructions"]
     # More than it takes, but not twice as much; a shard's index and padding weigh on samples as little as these.
-    taken = disk.folder_bytes(undisturbed / "set.zarr") - sum(
-        p.stat().st_size for p in (undisturbed / "set.zarr").rglob("zarr.json")
+    taken = disk.folder_bytes(undisturbed / "synthetic/set.zarr") - sum(
+        p.stat().st_size for p in (undisturbed / "synthetic/set.zarr").rglob("zarr.json")
     )
     assert taken < 2.5 * need["train"]
     config["synthetic"]["train"] = SPEC | {"n_samples": 10**12}
-    assert "disk: about" in disk_plan(check_config(config)) and "free" in disk_plan(check_config(config))
+    assert "disk: about" in disk_plan(Run(check_config(config))) and "free" in disk_plan(Run(check_config(config)))
     with pytest.raises(InputError, match=r"what is still to be made takes about .* GB, but only .* GB are free"):
-        check_disk(check_config(config))
+        check_disk(Run(check_config(config)))
 
 
 def test_the_estimate_is_above_what_full_samples_take():
@@ -123,12 +125,12 @@ def test_the_estimate_is_above_what_full_samples_take():
 
 def test_metadata_of_another_recipe_is_refused(tmp_path, source, capsys):
     assert create(tmp_path, source, SPEC | {"recipe": SPEC["recipe"] | {"contrast": {"enabled": False}}}) == 0
-    assert main(shard_arguments(tmp_path, source, 0)) == 2
+    assert main(shard_arguments(tmp_path, 0)) == 2
     assert "was made for another recipe, seed or source" in capsys.readouterr().err
 
 
 def test_recipe_hash_follows_what_samples_depend_on(undisturbed, source):
-    stored = attributes(undisturbed / "set.zarr")
+    stored = attributes(undisturbed / "synthetic/set.zarr")
     about = json.loads((source / "source.json").read_text())["heads"]
     spec = SyntheticSet.model_validate(SPEC)
     assert stored["recipe_hash"] == recipe_hash("set", spec, 7, about)
@@ -162,21 +164,25 @@ def test_linked_sets_through_the_commands(tmp_path, source):
     """With the same recipe a set that takes another's draws is that set, samples and labels, byte for byte."""
     folders = {}
     for name, extra in (("set", {}), ("copy", {"draws_of": "set"}), ("apart", {})):
-        spec = json.dumps(SPEC | {"n_samples": 2, "samples_per_shard": 2} | extra)
         folders[name] = folder = tmp_path / name
-        common = ["--name", name, "--spec", spec, "--seed", "7", "--source-dir", str(source)]
-        store = ["--store", str(folder / "set.zarr")]
-        assert main(["create-set", *common, *store]) == 0
-        assert main(["make-shard", *common, *store, "--shard", "0", "--hashes", str(folder / "0.json")]) == 0
-        labels = ["--out", str(folder / "labels.zarr"), "--names", str(folder / "labels.json")]
-        assert main(["make-labels", *common, *labels]) == 0
+        spec = SPEC | {"n_samples": 2, "samples_per_shard": 2}
+        config = write_config(folder, {"set": spec, name: spec | extra})
+        folder.mkdir()
+        (folder / "source").symlink_to(source)
+        assert main(["step", "create-set", str(config), "--set", name]) == 0
+        assert main(shard_arguments(folder, 0, name)) == 0
+        assert main(["step", "make-labels", str(config), "--set", name]) == 0
     first, copy, apart = (
-        {k: v for k, v in contents(f).items() if "zarr.json" not in k and not k.endswith("0.json")}
-        for f in folders.values()
+        {
+            k.replace(f"/{name}.", "/"): v
+            for k, v in contents(f).items()
+            if "zarr.json" not in k and not k.endswith("0.json")
+        }
+        for name, f in folders.items()
     )
     assert first == copy
     assert first != apart
-    hashes = [attributes(f / "set.zarr")["recipe_hash"] for f in folders.values()]
+    hashes = [attributes(f / f"synthetic/{name}.zarr")["recipe_hash"] for name, f in folders.items()]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -184,15 +190,15 @@ def test_cuda_that_is_not_there_is_refused(tmp_path, source, monkeypatch, capsys
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setitem(SPEC, "device", "cuda")
     assert create(tmp_path, source, SPEC) == 0
-    assert main(shard_arguments(tmp_path, source, 0)) == 2
+    assert main(shard_arguments(tmp_path, 0)) == 2
     assert "torch finds no CUDA device here" in capsys.readouterr().err
 
 
 def test_a_missing_shard_does_not_read_as_zeros(tmp_path, undisturbed):
-    shutil.copytree(undisturbed / "set.zarr", tmp_path / "set.zarr")
+    shutil.copytree(undisturbed / "synthetic/set.zarr", tmp_path / "synthetic/set.zarr")
     for file in shard_files(1):
-        (tmp_path / "set.zarr" / file).unlink()
-    stored = StoredSet(tmp_path / "set.zarr")
+        (tmp_path / "synthetic/set.zarr" / file).unlink()
+    stored = StoredSet(tmp_path / "synthetic/set.zarr")
     assert stored.pair(4)[2].any()
     for read in (stored.pair, stored.scan, stored.reference):
         with pytest.raises(InputError, match="lacks sample 5: its shard is not made yet"):
@@ -211,8 +217,7 @@ def mixed(tmp_path_factory) -> Path:
             {"weight": 1, "head": {"kind": "nifti", "chi": str(second), "axes": "LPS"}},
         ],
     }
-    assert main(["source", "--spec", json.dumps(spec), "--out-dir", str(folder / "made")]) == 0
-    return folder / "made"
+    return make_source(folder / "run", spec)
 
 
 def test_heads_are_mixed_by_weight(mixed):
@@ -276,7 +281,7 @@ def test_axes_that_are_none_are_named():
 
 
 def test_inspect_draws_and_tabulates_the_set(tmp_path, undisturbed, capsys):
-    store = undisturbed / "set.zarr"
+    store = undisturbed / "synthetic/set.zarr"
     assert main(["inspect", str(store), "--out-dir", str(tmp_path), "--samples", "3"]) == 0
     assert capsys.readouterr().out.startswith("inspect: 14 of 14 samples; ")
     samples, shapes = pd.read_csv(tmp_path / "samples.csv"), pd.read_csv(tmp_path / "shapes.csv")
@@ -297,25 +302,23 @@ def test_a_set_of_the_source_itself_is_the_source_and_can_be_inspected(tmp_path,
     recipe = off | {"shape": [40, 48, 36], "voxel_size": size, "crop": {"placement": "source"}}
     spec = {"role": "test", "n_samples": 1, "samples_per_shard": 1, "recipe": recipe}
     assert create(tmp_path, source, spec) == 0
-    arguments = shard_arguments(tmp_path, source, 0)
-    arguments[arguments.index("--spec") + 1] = json.dumps(spec)
-    assert main(arguments) == 0
-    made, head = StoredSet(tmp_path / "set.zarr").reference(0), load_heads(source).sources[0]
+    assert main(shard_arguments(tmp_path, 0)) == 0
+    made, head = StoredSet(tmp_path / "synthetic/set.zarr").reference(0), load_heads(source).sources[0]
     np.testing.assert_array_equal(made.mask, head.mask)
     # A store's step is 1e-4 ppm.
     np.testing.assert_allclose(made.chi, np.where(head.mask, head.chi, 0), atol=0.6e-4)
-    assert main(["inspect", str(tmp_path / "set.zarr"), "--out-dir", str(tmp_path / "looks")]) == 0
+    assert main(["inspect", str(tmp_path / "synthetic/set.zarr"), "--out-dir", str(tmp_path / "looks")]) == 0
     assert (tmp_path / "looks/parameters.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_inspect_says_what_is_missing(tmp_path, undisturbed, capsys):
-    shutil.copytree(undisturbed / "set.zarr", tmp_path / "set.zarr")
-    assert main(["inspect", str(tmp_path / "set.zarr")]) == 2
+    shutil.copytree(undisturbed / "synthetic/set.zarr", tmp_path / "synthetic/set.zarr")
+    assert main(["inspect", str(tmp_path / "synthetic/set.zarr")]) == 2
     assert "holds no record of a shard" in capsys.readouterr().err
-    (tmp_path / "set.hashes").mkdir()
-    shutil.copy(undisturbed / "set.hashes" / "2.json", tmp_path / "set.hashes")
-    assert main(["inspect", str(tmp_path / "set.zarr"), "--samples", "2"]) == 0
+    (tmp_path / "synthetic/set.hashes").mkdir()
+    shutil.copy(undisturbed / "synthetic/set.hashes" / "2.json", tmp_path / "synthetic/set.hashes")
+    assert main(["inspect", str(tmp_path / "synthetic/set.zarr"), "--samples", "2"]) == 0
     assert "4 of 14 samples; 10 not made yet" in capsys.readouterr().out
-    (tmp_path / "set.hashes" / "0.json").write_text("{")
-    assert main(["inspect", str(tmp_path / "set.zarr")]) == 2
+    (tmp_path / "synthetic/set.hashes" / "0.json").write_text("{")
+    assert main(["inspect", str(tmp_path / "synthetic/set.zarr")]) == 2
     assert "is not the record of a shard" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from qsmbench.benchmark.tuning import choose
+from qsmbench.benchmark.tuning import select_parameters
 from qsmbench.config.model import Tuning
 from qsmbench.core.errors import InputError
 
@@ -23,7 +23,7 @@ def pick(tmp_path):
             paths.append(tmp_path / f"{i}.json")
             paths[-1].write_text(json.dumps(point))
         out, table = tmp_path / "chosen.json", tmp_path / "table.csv"
-        choose(paths, tuned_on="tune", fixed=fixed or {}, out=out, table=table)
+        select_parameters(paths, tuned_on="tune", fixed=fixed or {}, out=out, table=table)
         return json.loads(out.read_text()), pd.read_csv(table)
 
     return run

@@ -61,7 +61,7 @@ def test_loose_files(scan, capsys):
 
 
 def test_settings_reach_the_result(scan):
-    extra = ("--background", "vsharp", "--option", "background.radius=7", "--flip-phase", "--spec", '{"swi": null}')
+    extra = ("--background", "vsharp", "--option", "background.radius=7", "--flip-phase", "--option", "swi=null")
     assert prepare(scan, *extra, "--option", "mask.method=threshold", mask=False) == 0
     removal = json.loads((scan["out"] / "local_field.json").read_text())["BackgroundRemoval"]
     assert removal["kind"] == "vsharp"
@@ -154,7 +154,6 @@ def nothing(scan, tmp_path):
         (nothing, ("--option", "background.radios=1"), ["setting background.radios: Extra inputs are not permitted"]),
         (nothing, ("--option", "fit=1", "--option", "fit.model=linear"), ["'fit' is no section of settings"]),
         (nothing, ("--option", "background.radius=80"), ["resharp: no voxel of the mask is left"]),
-        (nothing, ("--spec", "[]"), ["--spec must be a JSON object"]),
         (nothing, ("--bids", "x"), ["--bids goes without --phase, --magnitude, --echo-times, --b0, --mask"]),
         (nothing, ("--threads", "0"), ["--threads must be at least 1"]),
     ],

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qsmbench.benchmark.plan import check_against_registries, display
+from qsmbench.benchmark.display import display
+from qsmbench.benchmark.registry_checks import check_against_registries
+from qsmbench.benchmark.run import Run
 from qsmbench.config.document import document
 from qsmbench.config.load import check_config, read_config
 from qsmbench.core.errors import InputError
@@ -130,7 +132,7 @@ def test_unreadable_files_are_named(tmp_path):
 
 
 def test_display_keeps_the_configurations_order(content):
-    shown = display(check_config(content))
+    shown = display(Run(check_config(content)))
     assert list(shown["methods"]) == list(content["methods"])
     assert shown["methods"]["tkd"]["options"]["threshold"] == 0.2
     synthetic = [name for name, spec in content["synthetic"].items() if spec["role"] == "test"]
@@ -161,7 +163,7 @@ def test_a_table_may_show_simulated_scans_but_not_take_their_files(content):
 def test_own_scans_alone_make_a_configuration():
     config = check_config({"acquisitions": {"mine": {"kind": "bids", "folder": "somewhere"}}, "methods": {"tkd": {}}})
     assert config.acquisitions["mine"].preparation.background.radius == 6.0
-    assert display(config)["sets"]["mine"]["description"].startswith("scans without a known truth")
+    assert display(Run(config))["sets"]["mine"]["description"].startswith("scans without a known truth")
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,17 @@ import xarray as xr
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import METADATA_FILES, shard_files
-from qsmbench.data.store import STEP, Sample, StoredSet, create_store, encode, write_shard
+from qsmbench.data.store import STEP, StoredSample, StoredSet, create_store, encode, write_shard
 
 SHAPE = (12, 10, 8)
 
 
-def sample(number: int) -> Sample:
+def sample(number: int) -> StoredSample:
     rng = np.random.default_rng(number)
     volumes = rng.normal(scale=0.1, size=(2, *SHAPE)).astype(np.float32)
-    return Sample(volumes[0], volumes[1], rng.random(SHAPE) > 0.4, (0.5 + 0.1 * number, 1.0, 2.0), (0.0, 0.6, 0.8))
+    return StoredSample(
+        volumes[0], volumes[1], rng.random(SHAPE) > 0.4, (0.5 + 0.1 * number, 1.0, 2.0), (0.0, 0.6, 0.8)
+    )
 
 
 @pytest.fixture
@@ -83,7 +85,9 @@ def test_a_set_can_grow(store):
 def test_a_value_that_does_not_fit_is_refused_not_clipped(store):
     np.testing.assert_array_equal(encode(np.array([3.2767, -3.2767, 0.00004]), "chi"), [32767, -32767, 0])
     with pytest.raises(InputError, match=r"chi of sample 2 of set.zarr reaches 3.4 ppm"):
-        write_shard(store, 1, [Sample(np.full(SHAPE, 3.4), np.zeros(SHAPE), np.ones(SHAPE), (1, 1, 1), (0, 0, 1))] * 2)
+        write_shard(
+            store, 1, [StoredSample(np.full(SHAPE, 3.4), np.zeros(SHAPE), np.ones(SHAPE), (1, 1, 1), (0, 0, 1))] * 2
+        )
     with pytest.raises(InputError, match="reaches nan ppm"):
         encode(np.array([np.nan]), "chi")
 

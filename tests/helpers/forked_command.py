@@ -20,7 +20,7 @@ def run_command(arguments: list[str], log: Path, most_bytes: int | None = None) 
 
 
 def start(arguments: list[str], log: Path, most_bytes: int | None = None) -> multiprocessing.Process:
-    FORKS.set_forkserver_preload(["qsmbench.cli.make_shard", "qsmbench.benchmark.synthesis"])
+    FORKS.set_forkserver_preload(["qsmbench.cli.step", "qsmbench.benchmark.synthesis"])
     process = FORKS.Process(target=run_command, args=(arguments, log, most_bytes))
     process.start()
     return process

@@ -23,20 +23,41 @@ def write_head(path: Path, seed: int, shape: tuple[int, int, int] = (40, 48, 36)
     return path
 
 
-def shard_arguments(folder: Path, source: Path, shard: int) -> list[str]:
-    """The command that makes one shard of ``folder``/set.zarr."""
-    return [
-        *("make-shard", "--source-dir", str(source), "--name", "set", "--spec", json.dumps(SPEC), "--seed", "7"),
-        *("--shard", str(shard), "--store", str(folder / "set.zarr")),
-        *("--hashes", str(folder / "set.hashes" / f"{shard}.json")),
-    ]
+def write_config(root: Path, sets: dict[str, dict], source: dict | None = None, **more: object) -> Path:
+    """The configuration of a run with these synthetic sets, beside its results folder ``root``."""
+    config = {
+        "seed": 7,
+        "results": str(root),
+        "source": source or {"kind": "phantom"},
+        "synthetic": sets,
+        "acquisitions": {"none": {"kind": "bids", "folder": "nowhere"}},
+        "methods": {"tkd": {}},
+        **more,
+    }
+    path = root.with_name(f"{root.name}.json")
+    path.write_text(json.dumps(config))
+    return path
 
 
-def create(folder: Path, source: Path, spec: dict | None = None) -> int:
-    """Write the metadata of ``folder``/set.zarr."""
-    text, store = json.dumps(spec or SPEC), str(folder / "set.zarr")
-    arguments = ["--name", "set", "--spec", text, "--seed", "7", "--source-dir", str(source), "--store", store]
-    return main(["create-set", *arguments])
+def make_source(root: Path, spec: dict) -> Path:
+    """Make the source's folder below ``root`` and return it."""
+    assert main(["step", "source", str(write_config(root, {}, spec))]) == 0
+    return root / "source"
+
+
+def shard_arguments(folder: Path, shard: int, name: str = "set") -> list[str]:
+    """The command that makes one shard of a set of ``folder``, whose configuration is written."""
+    config = folder.with_name(f"{folder.name}.json")
+    return ["step", "make-shard", str(config), "--set", name, "--shard", str(shard)]
+
+
+def create(folder: Path, source: Path, spec: dict | None = None, name: str = "set") -> int:
+    """Write configuration and metadata of a set of ``folder``."""
+    config = write_config(folder, {name: spec or SPEC})
+    folder.mkdir(exist_ok=True)
+    if not (folder / "source").exists():
+        (folder / "source").symlink_to(source)
+    return main(["step", "create-set", str(config), "--set", name])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

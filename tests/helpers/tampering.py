@@ -48,7 +48,7 @@ def byte_of_a_shard(folder, rng):
 
 
 def byte_of_a_map(folder, rng):
-    return flip_byte(folder, rng, "reconstructions/*/*.zarr/chi/c/**/*")
+    return flip_byte(folder, rng, "reconstructions/*/*/maps.zarr/chi/c/**/*")
 
 
 def byte_of_weights(folder, rng):
@@ -60,7 +60,7 @@ def byte_of_a_volume(folder, rng):
 
 
 def byte_of_a_chimap(folder, rng):
-    return flip_byte(folder, rng, "chimaps/**/*.nii.gz")
+    return flip_byte(folder, rng, "reconstructions/**/*.nii.gz")
 
 
 def byte_of_the_page(folder, rng):
@@ -97,7 +97,7 @@ def table_cell(folder, rng):
 
 def swapped_files(folder, rng):
     """Two maps change places."""
-    first = any_file(folder, rng, "reconstructions/*/*.zarr/chi/c/*/0/0/0")
+    first = any_file(folder, rng, "reconstructions/*/*/maps.zarr/chi/c/*/0/0/0")
     store = first.split("/chi/c/")[0]
     others = [p for p in sorted(folder.glob(f"{store}/chi/c/*/0/0/0")) if p != folder / first]
     second = others[int(rng.integers(len(others)))]
@@ -166,7 +166,7 @@ def record_of_a_job(folder, rng):
 
 
 def status(folder, rng):
-    path = any_file(folder, rng, "reconstructions/*/*.json", "chimaps/*/*.json")
+    path = any_file(folder, rng, "reconstructions/*/*.json")
     return json_value(folder, path, lambda c: c.update(weights_sha256="0" * 64))
 
 

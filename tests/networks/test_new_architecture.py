@@ -9,13 +9,13 @@ import torch
 import yaml
 
 from qsmbench.benchmark.costs import cost
-from qsmbench.benchmark.jobs import Job
 from qsmbench.benchmark.site import Site
+from qsmbench.benchmark.steps.contract import Job
 from qsmbench.cli.main import main
 from qsmbench.config.load import check_config
 from qsmbench.config.networks import GivenNetwork, network_model, read_network
 from qsmbench.core.errors import InputError
-from qsmbench.data.store import Sample, create_store, write_shard
+from qsmbench.data.store import StoredSample, create_store, write_shard
 from qsmbench.methods.registry import METHODS, build
 from qsmbench.networks.architectures import ARCHITECTURES
 from qsmbench.training.loop import train
@@ -93,7 +93,7 @@ def store(tmp_path):
     samples = []
     for _ in range(4):
         chi = rng.normal(scale=0.05, size=shape).astype(np.float32)
-        samples.append(Sample(chi, chi / 3, np.ones(shape, bool), (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
+        samples.append(StoredSample(chi, chi / 3, np.ones(shape, bool), (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
     write_shard(tmp_path / "train.zarr", 0, samples)
     return tmp_path / "train.zarr"
 

@@ -7,10 +7,12 @@ import pytest
 
 from qsmbench.audit.integrity import check_crate, check_files
 from qsmbench.audit.run_folder import RunFolder
+from qsmbench.benchmark.steps.registry import folder_texts
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.download import sha256_of
-from qsmbench.provenance.crate import CONFIG, PROFILES, write_crate
+from qsmbench.provenance.crate import write_crate
+from qsmbench.provenance.crate_graph import CONFIG, PROFILES
 from qsmbench.provenance.manifest import CRATE, MANIFEST, read_manifest, tree_digest
 from qsmbench.provenance.record import VARIABLE, recorded
 
@@ -32,14 +34,14 @@ def made(tmp_path, monkeypatch):
         with recorded("make-shard", ["make-shard", str(shard)]):
             (results / "source/source.json").read_text()
             write_text_atomic(results / f"synthetic/a.zarr/chi/c/{shard}", str(shard))
-    with recorded("reconstruct-set", ["reconstruct-set"]):
+    with recorded("reconstruct", ["reconstruct"]):
         for i in range(20):
-            write_text_atomic(results / f"reconstructions/a/tkd.zarr/chi/c/{i}", str(i))
+            write_text_atomic(results / f"reconstructions/a/tkd/maps.zarr/chi/c/{i}", str(i))
     with recorded("report", ["report"]):
         write_text_atomic(results / "report/index.html", "<p>")
         write_text_atomic(results / "report/tables/a b.csv", "1")
     write_text_atomic(results / "logs/report.log", "done")
-    crate = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, threads=1)
+    crate = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, folder_texts(), threads=1)
     return results, workflow, crate
 
 
@@ -110,9 +112,9 @@ def test_every_file_is_described_by_hash_and_size(made):
     assert entities["report/tables/a%20b.csv"]["sha256"] == hashes["report/tables/a b.csv"]
     assert entities["report/index.html"]["contentSize"] == "3"
     # One job made this store: one item. Two jobs made that one: each one's files.
-    store = entities["reconstructions/a/tkd.zarr/"]
-    assert store["sha256"] == tree_digest(hashes, "reconstructions/a/tkd.zarr")
-    assert not any(i.startswith("reconstructions/a/tkd.zarr/chi") for i in entities)
+    store = entities["reconstructions/a/tkd/maps.zarr/"]
+    assert store["sha256"] == tree_digest(hashes, "reconstructions/a/tkd/maps.zarr")
+    assert not any(i.startswith("reconstructions/a/tkd/maps.zarr/chi") for i in entities)
     assert entities["synthetic/a.zarr/chi/c/1"]["sha256"] == hashes["synthetic/a.zarr/chi/c/1"]
     assert not any(i.startswith("logs/") for i in entities)
 
@@ -120,22 +122,22 @@ def test_every_file_is_described_by_hash_and_size(made):
 def test_actions_have_their_inputs_and_outputs(made):
     entities = graph(made[0])
     actions = {e["name"]: e for e in entities.values() if "CreateAction" in kinds(e)}
-    shard = actions["qsmbench make-shard -> synthetic/a.zarr/chi/c/1"]
+    shard = actions["qsmbench step make-shard -> synthetic/a.zarr/chi/c/1"]
     assert listed(shard["object"]) == ["source/source.json"]
     assert listed(shard["result"]) == ["synthetic/a.zarr/chi/c/1"]
-    source = actions["qsmbench source -> source/source.json"]
+    source = actions["qsmbench step source -> source/source.json"]
     head = entities[listed(source["object"])[0]]
     assert (head["name"], head["contentSize"]) == ("head.nii.gz", "4")
     assert kinds(head) == {"CreativeWork"}, "by its hash, no part of the crate"
-    made_maps = actions["qsmbench reconstruct-set -> reconstructions/a/tkd.zarr/chi/c/0"]
-    assert listed(made_maps["result"]) == ["reconstructions/a/tkd.zarr/"]
+    made_maps = actions["qsmbench step reconstruct -> reconstructions/a/tkd/maps.zarr/chi/c/0"]
+    assert listed(made_maps["result"]) == ["reconstructions/a/tkd/maps.zarr/"]
     assert "report/index.html" in listed(actions["run of the qsmbench workflow"]["result"])
 
 
 def test_the_same_results_give_the_same_crate(made):
     results, workflow, first = made
     before = (results / CRATE).read_bytes()
-    again = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, threads=2)
+    again = write_crate(results, {"seed": 1, "report": {"title": "Mine"}}, workflow, folder_texts(), threads=2)
     assert again.digest == first.digest
     assert (results / CRATE).read_bytes() == before
     assert json.loads((results / CONFIG).read_text())["seed"] == 1
@@ -144,16 +146,16 @@ def test_the_same_results_give_the_same_crate(made):
 def test_a_file_that_its_job_did_not_write_so_is_said(made):
     results, workflow, _ = made
     (results / "report/index.html").write_text("<p>better")
-    crate = write_crate(results, {}, workflow)
+    crate = write_crate(results, {}, workflow, {})
     assert crate.warnings[0].startswith("report/index.html is not what its job wrote")
 
 
 def test_no_folder_and_no_workflow_are_refused(made, tmp_path):
     results, workflow, _ = made
     with pytest.raises(InputError, match="is not a folder"):
-        write_crate(tmp_path / "none", {}, workflow)
+        write_crate(tmp_path / "none", {}, workflow, {})
     with pytest.raises(InputError, match="has no Snakefile"):
-        write_crate(results, {}, tmp_path)
+        write_crate(results, {}, tmp_path, {})
 
 
 def test_a_flipped_byte_anywhere_in_the_metadata_is_found(made):

@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
-from qsmbench.data.store import Sample, create_store, write_shard
-from qsmbench.report.display import Display
+from qsmbench.data.layout import RunLayout
+from qsmbench.data.store import StoredSample, create_store, write_shard
+from qsmbench.report.build import build_report
+from qsmbench.report.display import Display, read_display
+from qsmbench.report.volumes import SetVolumes
+from qsmbench.sets.contract import ScanSet
+from qsmbench.sets.samples import SyntheticSet
+from qsmbench.sets.zarr_maps import create_maps, write_map
 
 SHAPE = (12, 14, 10)
 NAN = float("nan")
@@ -43,7 +48,7 @@ DISPLAY = {
         "ssim": {"label": "SSIM", "unit": "", "better": "higher", "doi": "10.1002/mrm.26830"},
         "coverage": {"label": "Coverage", "unit": "", "better": "higher", "doi": ""},
     },
-    "config": {"seed": 7, "text": "</script>"},
+    "config": {"seed": 7, "text": "</script>", "networks": {"net": {}}},
     "provenance": {"version": "0.1.0", "software": {"numpy": "2.0"}},
     "n_samples_shown": 2,
 }
@@ -59,7 +64,7 @@ def score_rows(set_name: str, n: int) -> list[dict[str, object]]:
                 rows.append(
                     {
                         "set": set_name,
-                        "subject": str(i),
+                        "subject": f"{i:05d}",
                         "method": method,
                         "metric": metric,
                         "region": "mask",
@@ -93,18 +98,23 @@ def all_scores() -> pd.DataFrame:
 
 @dataclass
 class Run:
-    """Paths of a stored run, in the order `build_report` takes them."""
+    """A stored run."""
 
-    scores: Path
-    display: Path
-    volumes: dict[str, tuple[Path, dict[str, Path]]]
-    records: dict[str, Path]
+    layout: RunLayout
+    sets: dict[str, ScanSet]
 
-    def arguments(self) -> tuple[Path, Path, dict[str, tuple[Path, dict[str, Path]]], dict[str, Path]]:
-        return self.scores, self.display, self.volumes, self.records
+    @property
+    def display(self) -> Display:
+        return read_display(self.layout.display)
+
+    def volumes(self, name: str) -> SetVolumes:
+        return SetVolumes(self.sets[name], list(RMSE))
+
+    def build(self, out: Path) -> Path:
+        return build_report(self.layout, self.display, self.sets, out)
 
 
-def volumes(n: int) -> tuple[list[Sample], dict[str, np.ndarray]]:
+def volumes(n: int) -> tuple[list[StoredSample], dict[str, np.ndarray]]:
     rng = np.random.default_rng(3)
     axes = np.meshgrid(*[np.linspace(-1, 1, s) for s in SHAPE], indexing="ij")
     mask = sum(a**2 for a in axes) < 0.8
@@ -112,45 +122,55 @@ def volumes(n: int) -> tuple[list[Sample], dict[str, np.ndarray]]:
     for i in range(n):
         chi = np.where(mask, rng.normal(scale=0.05, size=SHAPE), 0)
         field = np.where(mask, rng.normal(scale=0.02, size=SHAPE), 0)
-        samples.append(Sample(chi, field, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
+        samples.append(StoredSample(chi, field, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0)))
         for k, method in enumerate(RMSE):
             if not np.isnan(RMSE[method][i]):
                 estimates[method][i] = np.where(mask, chi * (0.7 + 0.1 * k), 0)
     return samples, estimates
 
 
-def store_set(root: Path, name: str, n: int, attributes: dict[str, str]) -> tuple[Path, dict[str, Path]]:
+def spec_of(n: int) -> dict[str, object]:
+    return {"role": "test", "n_samples": n, "samples_per_shard": 1, "recipe": {"shape": SHAPE}}
+
+
+def store_set(layout: RunLayout, name: str, n: int, attributes: dict[str, str]) -> ScanSet:
     samples, estimates = volumes(n)
-    store = root / f"{name}.zarr"
-    create_store(store, SHAPE, n, 1, attributes)
+    create_store(layout.store(name), SHAPE, n, 1, attributes)
     for i, sample in enumerate(samples):
-        write_shard(store, i, [sample])
-    paths = {}
+        write_shard(layout.store(name), i, [sample])
     for method, chi in estimates.items():
-        paths[method] = root / f"{name}-{method}.zarr"
-        data = xr.Dataset({"chi": (("sample", "x", "y", "z"), chi)})
-        data.to_zarr(paths[method], zarr_format=3, consolidated=False)
-    return store, paths
+        create_maps(layout.maps(name, method), n, SHAPE, {})
+        for i, one in enumerate(chi):
+            write_map(layout.maps(name, method), i, one)
+    return SyntheticSet.model_validate(spec_of(n)).open(layout, name)
 
 
 @pytest.fixture
 def run(stored_run: Run, tmp_path: Path) -> Run:
     """A run whose scores and display file a test may change."""
-    root = tmp_path / "run"
-    root.mkdir()
-    scores = Path(shutil.copy(stored_run.scores, root))
-    display = Path(shutil.copy(stored_run.display, root))
-    return Run(scores, display, stored_run.volumes, stored_run.records)
+    layout = RunLayout(tmp_path / "run")
+    layout.report.mkdir(parents=True)
+    shutil.copy(stored_run.layout.all_scores, layout.all_scores)
+    shutil.copy(stored_run.layout.display, layout.display)
+    for folder in ("synthetic", "reconstructions", "networks"):
+        (layout.root / folder).symlink_to(stored_run.layout.root / folder)
+    sets = {name: SyntheticSet.model_validate(spec_of(n)).open(layout, name) for name, n in SIZES.items()}
+    return Run(layout, sets)
+
+
+SIZES = {"synthetic/test": 5, "one": 1}
 
 
 @pytest.fixture(scope="session")
 def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    root = tmp_path_factory.mktemp("run")
-    all_scores().to_parquet(root / "scores.parquet")
-    (root / "display.json").write_text(json.dumps(DISPLAY), encoding="utf-8")
-    (root / "record.csv").write_text("step,loss,validation_rmse\n1,0.5,\n2,0.4,90\n3,0.3,\n4,0.2,70\n")
-    stores = {
-        "synthetic/test": store_set(root, "test", 5, {}),
-        "one": store_set(root, "one", 1, {"axis_codes": "LPS"}),
+    layout = RunLayout(tmp_path_factory.mktemp("run"))
+    layout.report.mkdir()
+    all_scores().to_parquet(layout.all_scores)
+    layout.display.write_text(json.dumps(DISPLAY), encoding="utf-8")
+    layout.training_record("net").parent.mkdir()
+    layout.training_record("net").write_text("step,loss,validation_rmse\n1,0.5,\n2,0.4,90\n3,0.3,\n4,0.2,70\n")
+    sets = {
+        "synthetic/test": store_set(layout, "synthetic/test", 5, {}),
+        "one": store_set(layout, "one", 1, {"axis_codes": "LPS"}),
     }
-    return Run(root / "scores.parquet", root / "display.json", stores, {"net": root / "record.csv"})
+    return Run(layout, sets)

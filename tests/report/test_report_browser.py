@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from qsmbench.report import build_report
-
 # Software WebGL 2, so that the test needs no graphics card.
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -28,7 +26,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(stored_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(*stored_run.arguments(), tmp_path_factory.mktemp("browser") / "out")
+    return stored_run.build(tmp_path_factory.mktemp("browser") / "out")
 
 
 class Opened:
@@ -113,9 +111,8 @@ def test_values_at_the_crosshair_are_the_stores(opened: Opened, stored_run) -> N
     import numpy as np
 
     from qsmbench.report.slices import choose_planes
-    from qsmbench.report.volumes import SetVolumes
 
-    subject = SetVolumes(*stored_run.volumes["synthetic/test"]).read(0)
+    subject = stored_run.volumes("synthetic/test").read(0)
     opened.start_viewer()
     page = opened.page
     start = [s.start for s in choose_planes(subject).box]

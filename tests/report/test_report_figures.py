@@ -4,14 +4,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from PIL import Image
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Reference, Scan
 from qsmbench.report.curves import curve_alt_text, read_record, training_figure
 from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.slices import choose_planes
-from qsmbench.report.volumes import SetVolumes, Subject
+from qsmbench.report.volumes import SetVolumes, Subject, subject_of
+from qsmbench.sets.zarr_maps import create_maps
 
 LABELS = {"tkd": "TKD", "l2": "L2", "net": "Net"}
 
@@ -37,7 +39,7 @@ def test_planes_of_an_empty_mask_are_the_middle_of_the_volume() -> None:
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "ASR", None])
-def test_radiological_convention_from_any_orientation(tmp_path: Path, codes: str | None) -> None:
+def test_radiological_convention_from_any_orientation(codes: str | None) -> None:
     """One bright voxel towards the patient's right, anterior and superior, stored in several axis orders."""
     ras = np.zeros((8, 9, 10), np.float32)
     ras[6, 7, 8] = 1.0
@@ -46,18 +48,10 @@ def test_radiological_convention_from_any_orientation(tmp_path: Path, codes: str
         stored = ras[::-1, ::-1]
     elif codes == "ASR":
         stored, sizes = ras.transpose(1, 2, 0), (2.0, 3.0, 1.0)
-    dims = ("sample", "x", "y", "z")
-    data = xr.Dataset(
-        {
-            "chi": (dims, stored[None]),
-            "local_field": (dims, stored[None]),
-            "mask": (dims, np.ones_like(stored[None], np.uint8)),
-            "voxel_size": (("sample", "axis"), np.array([sizes])),
-        },
-        attrs={"axis_codes": codes} if codes else {},
-    )
-    data.to_zarr(tmp_path / "set.zarr", zarr_format=3, consolidated=False)
-    one = SetVolumes(tmp_path / "set.zarr", {}).read(0)
+    grid = Grid(stored.shape, sizes)
+    mask = np.ones(stored.shape, bool)
+    scan = Scan(np.ascontiguousarray(stored), mask, grid)
+    one = subject_of("one", scan, Reference(np.ascontiguousarray(stored), mask, grid), {}, axis_codes=codes)
     assert one.voxel_size == (1.0, 2.0, 3.0)
     assert one.chi_ref is not None
     np.testing.assert_array_equal(one.chi_ref, ras)
@@ -78,7 +72,7 @@ def test_radiological_convention_from_any_orientation(tmp_path: Path, codes: str
 
 
 def test_figure_is_the_same_twice_and_shows_window_and_failure(run) -> None:
-    data = SetVolumes(*run.volumes["synthetic/test"])
+    data = run.volumes("synthetic/test")
     failed = data.read(1)
     assert failed.estimates["net"] is None
     png = subject_figure(failed, LABELS, {"tkd": "RMSE 32.0 %"})
@@ -94,7 +88,7 @@ def test_figure_is_the_same_twice_and_shows_window_and_failure(run) -> None:
 
 
 def test_figure_without_reference_or_methods(run) -> None:
-    one = SetVolumes(*run.volumes["one"]).read(0)
+    one = run.volumes("one").read(0)
     bare = Subject(one.name, one.voxel_size, one.local_field, one.mask, None, {}, one.oriented)
     full = Image.open(io.BytesIO(subject_figure(one, LABELS)))
     small = Image.open(io.BytesIO(subject_figure(bare, LABELS)))
@@ -103,7 +97,7 @@ def test_figure_without_reference_or_methods(run) -> None:
 
 def test_reference_and_estimate_of_the_same_chi_look_the_same(run) -> None:
     """Same window: the pixels of a perfect estimate are the reference's, and its error is white."""
-    one = SetVolumes(*run.volumes["one"]).read(0)
+    one = run.volumes("one").read(0)
     assert one.chi_ref is not None
     perfect = Subject(one.name, one.voxel_size, one.chi_ref, one.mask, one.chi_ref, {"tkd": one.chi_ref}, False)
     pixels = np.asarray(Image.open(io.BytesIO(subject_figure(perfect, {"tkd": "TKD"}))).convert("RGB")).astype(int)
@@ -114,17 +108,19 @@ def test_reference_and_estimate_of_the_same_chi_look_the_same(run) -> None:
 
 
 def test_stores_that_do_not_fit_are_refused(run, tmp_path: Path) -> None:
-    store, paths = run.volumes["one"]
-    with pytest.raises(InputError, match="no Zarr store"):
-        SetVolumes(tmp_path / "nothing.zarr", {})
-    with pytest.raises(InputError, match="lacks local_field"):
-        SetVolumes(paths["tkd"], {})
+    spec = run.sets["one"].spec
+    with pytest.raises(InputError, match="is not a Zarr store"):
+        SetVolumes(spec.open(run.layout, "nothing")).read(0)
+    one = run.sets["one"]
+    with pytest.raises(InputError, match="no Zarr store of maps"):
+        one.read_map(tmp_path, "00000")
+    create_maps(tmp_path / "other", 1, (3, 4, 5), {})
     with pytest.raises(InputError, match="reconstruct again"):
-        SetVolumes(store, {"tkd": run.volumes["synthetic/test"][1]["tkd"]})
+        one.read_map(tmp_path / "other", "00000")
 
 
 def test_training_curve(run) -> None:
-    record = read_record(run.records["net"])
+    record = read_record(run.layout.training_record("net"))
     assert training_figure(record) == training_figure(record)
     text = curve_alt_text(record, "Net")
     assert "loss goes from 0.5 at step 1 to 0.2 at step 4" in text

@@ -9,49 +9,56 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qsmbench.benchmark.run import Run
 from qsmbench.cli.main import main
+from qsmbench.config.load import check_config
+from qsmbench.data.layout import RunLayout
 from qsmbench.report.bibliography import bibliography, known_references
 from qsmbench.report.conditions import Condition, condition_alt_text, condition_figure, voxel_size_conditions
-from qsmbench.report.display import Display
+from qsmbench.report.display import Display, read_display
 from qsmbench.report.formats import to_latex, to_markdown, write_tables
-from qsmbench.report.results import costs, find_results, noise_levels
+from qsmbench.report.results import costs
 from qsmbench.report.spectrum import MAGIC_ANGLE, N_BINS, relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
 from qsmbench.report.sweeps import Sweep, find_sweeps, sweep_alt_text, sweep_figure
 from qsmbench.report.tables import paper_table
 from qsmbench.report.viewer import OUTSIDE, build_viewer, nifti_bytes, niivue_script
-from qsmbench.report.volumes import SetVolumes, Subject
+from qsmbench.report.volumes import Subject
 from qsmbench.report.zoom import strongest_source
+
+SPEC = {"role": "test", "samples_per_shard": 1, "recipe": {"shape": [12, 14, 10]}}
 
 
 @pytest.fixture
 def results(stored_run, tmp_path: Path) -> Path:
     """A results folder as the rules leave it."""
-    folder = tmp_path / "results"
-    (folder / "report").mkdir(parents=True)
-    shutil.copy(stored_run.scores, folder / "scores.parquet")
-    display = json.loads(stored_run.display.read_text())
+    layout = RunLayout(tmp_path / "results")
+    layout.report.mkdir(parents=True)
+    shutil.copy(stored_run.layout.all_scores, layout.all_scores)
     # Names with a slash are no folders of the workflow's.
-    text = json.dumps(display).replace("synthetic/test", "test")
-    display = json.loads(text) | {"config": {"networks": {"net": {}}}}
-    (folder / "report/display.json").write_text(json.dumps(display))
-    scores = pd.read_parquet(folder / "scores.parquet").replace({"set": {"synthetic/test": "test"}})
-    scores.to_parquet(folder / "scores.parquet")
-    for name, key in (("test", "synthetic/test"), ("one", "one")):
-        store, maps = stored_run.volumes[key]
-        shutil.copytree(store, folder / f"synthetic/{name}.zarr")
-        for method, path in maps.items():
-            shutil.copytree(path, folder / f"reconstructions/{name}/{method}.zarr")
-    (folder / "networks").mkdir()
-    shutil.copy(stored_run.records["net"], folder / "networks/net.csv")
-    (folder / "timings/test").mkdir(parents=True)
-    (folder / "timings/test/tkd.csv").write_text("sample,seconds\n0,1.0\n1,4.0\n2,2.0\n3,2.0\n")
-    (folder / "benchmarks/reconstruct/test").mkdir(parents=True)
-    (folder / "benchmarks/reconstruct/test/tkd.tsv").write_text("s\tmax_rss\n9.5\t512.4\n")
-    (folder / "synthetic/test.hashes").mkdir()
+    text = stored_run.layout.display.read_text().replace("synthetic/test", "test")
+    config = {
+        "synthetic": {"test": SPEC | {"n_samples": 5}, "one": SPEC | {"n_samples": 1}},
+        "networks": {"net": {"weights": "shipped:meta-qsm"}},
+        "methods": {"tkd": {}, "l2": {}, "net": {"method": "meta-qsm", "network": "net"}},
+    }
+    layout.display.write_text(json.dumps(json.loads(text) | {"config": config}))
+    scores = pd.read_parquet(layout.all_scores).replace({"set": {"synthetic/test": "test"}})
+    scores.to_parquet(layout.all_scores)
+    for name, stored in (("test", "synthetic/test"), ("one", "one")):
+        shutil.copytree(stored_run.layout.store(stored), layout.store(name))
+        for method in ("tkd", "l2", "net"):
+            shutil.copytree(stored_run.layout.maps(stored, method), layout.maps(name, method))
+    layout.training_record("net").parent.mkdir()
+    shutil.copy(stored_run.layout.training_record("net"), layout.training_record("net"))
+    layout.timings("test", "tkd").parent.mkdir(parents=True)
+    layout.timings("test", "tkd").write_text("scan,seconds\n0,1.0\n1,4.0\n2,2.0\n3,2.0\n")
+    layout.benchmark("reconstruct", "test", "tkd").parent.mkdir(parents=True)
+    layout.benchmark("reconstruct", "test", "tkd").write_text("s\tmax_rss\n9.5\t512.4\n")
+    layout.drawn("test").mkdir()
     samples = [{"sample": i, "parameters": {"noise_sd": 0.001 * i}} for i in range(5)]
-    (folder / "synthetic/test.hashes/0.json").write_text(json.dumps({"samples": samples}))
-    return folder
+    layout.shard_hashes("test", 0).write_text(json.dumps({"samples": samples}))
+    return layout.root
 
 
 def test_a_report_is_rebuilt_from_stored_scores_alone(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,14 +75,14 @@ def test_a_report_is_rebuilt_from_stored_scores_alone(results: Path, capsys: pyt
 
 
 def test_volumes_that_are_gone_leave_tables(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.rmtree(results / "reconstructions/test/l2.zarr")
+    shutil.rmtree(results / "reconstructions/test/l2")
     shutil.rmtree(results / "synthetic/one.zarr")
     assert main(["report", str(results), "--out-dir", str(results / "elsewhere")]) == 0
     complaints = capsys.readouterr().err
     assert "no volumes of l2 on test: tables only" in complaints
     assert "no volumes of tkd, l2, net on one: tables only" in complaints
     assert (results / "elsewhere/tables/one.csv").is_file()
-    assert not (results / "elsewhere/figures/one-0.png").exists()
+    assert not (results / "elsewhere/figures/one-00000.png").exists()
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,20 +92,21 @@ def test_a_folder_without_results_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_costs_and_noise(results: Path) -> None:
-    display = Display.model_validate(json.loads((results / "report/display.json").read_text()))
-    found = find_results(results, display)
-    (cost,) = costs(found)
+    layout = RunLayout(results)
+    display = read_display(layout.display)
+    (cost,) = costs(layout, display)
     assert (cost.method, cost.n, cost.mean, cost.median, cost.most, cost.memory) == ("tkd", 4, 2.25, 2.0, 4.0, 512.4)
-    assert noise_levels(found)["test"] == pytest.approx({i: 0.001 * i for i in range(5)})
-    (results / "benchmarks/reconstruct/test/tkd.tsv").write_text("s\tmax_rss\n0.5\t-\n")
-    assert costs(find_results(results, display))[0].memory is None
+    scans = Run(check_config(display.config), results).sets["test"]
+    assert scans.noise_levels() == pytest.approx({f"{i:05d}": 0.001 * i for i in range(5)})
+    layout.benchmark("reconstruct", "test", "tkd").write_text("s\tmax_rss\n0.5\t-\n")
+    assert costs(layout, display)[0].memory is None
 
 
 def test_conditions_know_what_varies_and_the_trained_range(scores: pd.DataFrame, display: Display) -> None:
-    sizes = {"synthetic/test": {i: (1.0 + 0.1 * i, 1.2 + 0.1 * i, 3.0) for i in range(5)}}
+    sizes = {"synthetic/test": {f"{i:05d}": (1.0 + 0.1 * i, 1.2 + 0.1 * i, 3.0) for i in range(5)}}
     plane, slices = voxel_size_conditions(sizes, {"net": {"min": (1, 1, 2), "max": (2, 1, 4)}})
     assert plane.varies and not slices.varies
-    assert plane.values["synthetic/test"][1] == pytest.approx(1.2)
+    assert plane.values["synthetic/test"]["00001"] == pytest.approx(1.2)
     assert plane.trained == {"net": (1.0, 1.5)}
     png = condition_figure(scores, display, "rmse", [plane])
     assert png == condition_figure(scores, display, "rmse", [plane])
@@ -204,7 +212,7 @@ def test_embedded_volumes_are_ppm_in_steps_of_a_ppb() -> None:
 
 
 def test_the_budget_limits_the_viewer(run, display: Display) -> None:
-    sets = {name: SetVolumes(*run.volumes[name]) for name in display.sets}
+    sets = {name: run.volumes(name) for name in display.sets}
     whole = build_viewer(sets, display, 24.0)
     assert whole is not None
     assert whole.shown == {"synthetic/test": (5, 5), "one": (1, 1)}

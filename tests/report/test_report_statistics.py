@@ -49,7 +49,7 @@ def test_an_undefined_score_is_no_failure(scores: pd.DataFrame, display: Display
 
 
 def test_a_row_that_is_not_there_counts_as_a_failure(scores: pd.DataFrame, display: Display) -> None:
-    gone = (scores["method"] == "tkd") & (scores["subject"] == "4") & (scores["set"] == "synthetic/test")
+    gone = (scores["method"] == "tkd") & (scores["subject"] == "00004") & (scores["set"] == "synthetic/test")
     tkd = pick(summarise(scores[~gone], display), "tkd", "rmse")
     assert (tkd["n"], tkd["n_failed"]) == (4, 1)
 
@@ -118,7 +118,7 @@ def test_rank_biserial_bounds() -> None:
 def test_failures_are_listed_once(scores: pd.DataFrame, display: Display) -> None:
     listed = failures(check_scores(scores, display))
     assert listed.to_dict("records") == [
-        {"set": "synthetic/test", "method": "net", "subject": "1", "message": "diverged at <step 3>"}
+        {"set": "synthetic/test", "method": "net", "subject": "00001", "message": "diverged at <step 3>"}
     ]
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from qsmbench.simulation.deformation import Deformation, Lattice
 from qsmbench.simulation.recipe import MAX_AMPLITUDE
-from qsmbench.simulation.warp import Deformation, Lattice, Window, render, stack_head
+from qsmbench.simulation.warp import Window, render, stack_head
 
 VOXEL = (2.0, 2.0, 2.0)
 

@@ -165,7 +165,7 @@ def test_tables_are_those_of_a_local_run_byte_for_byte(finished, cluster, tmp_pa
     compared = [
         *sorted((results / "report/tables").iterdir()),
         *sorted((results / "synthetic").rglob("*.json")),
-        *sorted((results / "chimaps").rglob("*.nii.gz")),
+        *sorted((results / "reconstructions").rglob("*.nii.gz")),
         *(results / name for name in ("scores.parquet", "scores/fields/scans.csv", "networks/net.csv")),
     ]
     assert len(compared) > 20
@@ -215,9 +215,9 @@ def troubled(finished, cluster, tmp_path_factory):
     config["networks"] |= {"slow": net | slow, "broken": net | {"devices": 1}}
     write_config(folder, config)
     results = folder / "results"
-    shutil.rmtree(results / "reconstructions/test/tkd.zarr")
+    shutil.rmtree(results / "reconstructions/test/tkd")
     (results / "networks/broken.pt.checkpoint").write_text("no checkpoint")
-    targets = [f"results/{t}" for t in ("networks/slow.pt", "networks/broken.pt", "reconstructions/test/tkd.zarr")]
+    targets = [f"results/{t}" for t in ("networks/slow.pt", "networks/broken.pt", "reconstructions/test/tkd")]
     log = folder / "troubled.log"
     call = with_profile(folder, *targets, "--set-resources", "reconstruct:mem_mb=150*attempt**3")
     process = start(call, environment, log)
@@ -258,7 +258,7 @@ def test_a_job_killed_by_its_memory_asks_for_more_and_succeeds(troubled, finishe
     assert list(jobs["state"])[1:] == ["COMPLETED"]
     log = (folder / f".snakemake/slurm_logs/rule_reconstruct/test_tkd/{jobs['job'].iloc[0]}.log").read_text()
     assert "memory" in log.lower()
-    maps = Path("results/reconstructions/test/tkd.zarr")
+    maps = Path("results/reconstructions/test/tkd")
     files = [p.relative_to(finished) for p in (finished / maps).rglob("*") if p.is_file()]
     assert files
     assert all((folder / p).read_bytes() == (finished / p).read_bytes() for p in files)
@@ -270,8 +270,8 @@ def test_a_job_that_keeps_failing_ends_with_one_line_that_names_it(troubled):
     assert list(jobs.loc[jobs["what"].str.contains("broken"), "state"]) == ["FAILED"] * 3
     lines = [x for x in (folder / "troubled.log").read_text().splitlines() if x.startswith("qsmbench: failed")]
     assert lines == [
-        "qsmbench: failed: rule train (network=broken); log results/logs/train/broken.log: qsmbench train: checkpoint "
-        "results/networks/broken.pt.checkpoint is damaged; delete it to train from the start"
+        "qsmbench: failed: rule train (network=broken); log results/logs/train/broken.log: qsmbench step train: "
+        "checkpoint results/networks/broken.pt.checkpoint is damaged; delete it to train from the start"
     ], "one line for it, none for the two that succeeded in the end"
 
 

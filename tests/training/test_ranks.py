@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from little_set import write_config
 from scipy.ndimage import gaussian_filter
 from torch.func import functional_call
 
@@ -18,7 +19,8 @@ from qsmbench.config.networks import read_network
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.seeds import seed_for
-from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
+from qsmbench.data.layout import RunLayout
+from qsmbench.data.store import StoredSample, StoredSet, create_store, write_shard
 from qsmbench.networks.weights import load_network
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.physics.dipole import forward_field
@@ -34,7 +36,7 @@ SPEC = read_network({
 })  # fmt: skip
 SCRIPT = (
     "import sys, torch; torch.set_num_threads(1); from qsmbench.cli.main import main;"
-    "sys.exit(main(['train', '--device', 'cpu', *sys.argv[1:]]))"
+    "sys.exit(main(['step', 'train', *sys.argv[1:]]))"
 )
 
 
@@ -50,21 +52,26 @@ def store(tmp_path_factory):
         mask[: 1 + number] = False
         chi = np.where(mask, chi * (0.05 / chi.std()), 0).astype(np.float32)
         field = forward_field(torch.from_numpy(chi), Grid(SHAPE, (1.0, 1.0, 2.0))).numpy()
-        samples.append(Sample(chi, field, mask, (1.0 + number / 8, 1.0, 2.0), (0.0, 0.0, 1.0)))
+        samples.append(StoredSample(chi, field, mask, (1.0 + number / 8, 1.0, 2.0), (0.0, 0.0, 1.0)))
     write_shard(path, 0, samples)
     return path
 
 
 def start(store: Path, folder: Path) -> subprocess.Popen:
+    layout = RunLayout(folder)
+    layout.store("train").parent.mkdir(exist_ok=True)
+    if not layout.store("train").exists():
+        layout.store("train").symlink_to(store)
+    sets = {"train": {"role": "train", "n_samples": 8, "samples_per_shard": 8}}
+    config = write_config(folder, sets, networks={"net": SPEC.model_dump(mode="json")})
     command = [
         *(str(Path(sys.executable).parent / "torchrun"), "--standalone", "--no-python", "--nproc-per-node=2"),
-        *(sys.executable, "-c", SCRIPT, "--store", str(store), "--spec", SPEC.model_dump_json()),
-        *("--weights", str(folder / "net.pt"), "--record", str(folder / "net.csv")),
+        *(sys.executable, "-c", SCRIPT, str(config), "--network", "net"),
     ]
+    # On a machine with one GPU the ranks would share it.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with (folder / "log").open("w") as file:
-        return subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +110,7 @@ def by_hand(store: Path) -> list[float]:
 
 def test_two_ranks_do_what_one_process_does_by_hand(store, trained):
     losses = by_hand(store)
-    with (trained / "net.csv").open() as file:
+    with (trained / "networks/net.csv").open() as file:
         course = [float(row["loss"]) for row in csv.DictReader(file)]
     expected = np.reshape(losses, (-1, 5)).mean(axis=1)
     # RMSprop divides by the size of gradients, small ones too, and so enlarges differences of rounding step by step.
@@ -122,17 +129,17 @@ def test_stopped_by_sigterm_all_ranks_go_on_to_the_same_bits(store, trained, tmp
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) != 0
     assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()
-    assert (tmp_path / "net.pt.checkpoint").exists()
+    assert (tmp_path / "networks/net.pt.checkpoint").exists()
     assert start(store, tmp_path).wait(300) == 0, (tmp_path / "log").read_text()
     assert "resuming from step" in (tmp_path / "log").read_text()
-    assert (tmp_path / "net.csv").read_text() == (trained / "net.csv").read_text()
-    whole, cut = load_network(trained / "net.pt").state, load_network(tmp_path / "net.pt").state
+    assert (tmp_path / "networks/net.csv").read_text() == (trained / "networks/net.csv").read_text()
+    whole, cut = load_network(trained / "networks/net.pt").state, load_network(tmp_path / "networks/net.pt").state
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
 def test_a_process_that_nobody_launched_says_what_to_do(store, tmp_path):
     with pytest.raises(InputError, match=r"devices is 2, but this process was started alone.*torchrun"):
-        train(store, SPEC, tmp_path / "net.pt", tmp_path / "net.csv")
+        train(store, SPEC, tmp_path / "networks/net.pt", tmp_path / "networks/net.csv")
 
 
 def test_srun_with_another_number_of_tasks_is_refused(monkeypatch):

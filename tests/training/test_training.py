@@ -17,7 +17,7 @@ from qsmbench.config.networks import read_network
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.download import sha256_of
-from qsmbench.data.store import Sample, StoredSet, create_store, write_shard
+from qsmbench.data.store import StoredSample, StoredSet, create_store, write_shard
 from qsmbench.methods.network_input import network_input
 from qsmbench.methods.registry import build
 from qsmbench.networks.architectures import architecture
@@ -57,7 +57,7 @@ def store(tmp_path_factory):
         chi *= 0.05 / chi.std()
         mask = np.ones(SHAPE, bool)
         field = forward_field(torch.from_numpy(chi), Grid(SHAPE, voxel_size)).numpy()
-        samples.append(Sample(chi, field, mask, voxel_size, (0.0, 0.0, 1.0)))
+        samples.append(StoredSample(chi, field, mask, voxel_size, (0.0, 0.0, 1.0)))
     write_shard(path, 0, samples)
     return path
 
@@ -260,7 +260,7 @@ def test_a_trained_network_needs_the_right_voxel_size(tmp_path):
         chi = gaussian_filter(np.random.default_rng(number).standard_normal(shape), [1.2 / v for v in voxel_size])
         chi = (0.05 * chi / chi.std()).astype(np.float32)
         field = forward_field(torch.from_numpy(chi), Grid(shape, voxel_size)).numpy()
-        samples.append(Sample(chi, field, np.ones(shape, bool), voxel_size, (0.0, 0.0, 1.0)))
+        samples.append(StoredSample(chi, field, np.ones(shape, bool), voxel_size, (0.0, 0.0, 1.0)))
     write_shard(path, 0, samples)
     more = {"channels": 8, "hidden": (8, 4), "steps": 120, "batch_size": 4, "optimiser": "adam"}
     spec = SPEC.model_copy(update=more | {"learning_rate": 3e-3, "decay": 0.9, "decay_steps": 40})
@@ -318,7 +318,7 @@ def test_patches_lie_in_their_samples_around_the_brain(tmp_path):
     mask = np.zeros(SHAPE, bool)
     mask[8:24, 1:14, 5:7] = True
     chi = np.where(mask, np.arange(mask.size).reshape(SHAPE) * 2e-4, 0).astype(np.float32)
-    write_shard(path, 0, [Sample(chi, chi / 2, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0))])
+    write_shard(path, 0, [StoredSample(chi, chi / 2, mask, (1.0, 1.0, 2.0), (0.0, 0.0, 1.0))])
     options = {"batch_size": 1, "seed": 3, "scaling": Scaling(1.0, 1.0, (0.0, 0.0, 0.7), (0.1, 0.1, 0.1))}
     options |= {"architecture": architecture("meta-qsm"), "patch": (8, 8, 20), "first_map": "l2"}
     batches = Batches(StoredSet(path), [0], **options)

@@ -71,13 +71,15 @@ def test_scans_go_from_echoes_to_maps(finished):
     }
     assert len(list((raw / "sub-oblique/anat").glob("*_MEGRE.nii.gz"))) == 8
     for method in ("tkd", "tkd-tuned", "l2", "meta"):
-        maps = results / f"chimaps/scans/{method}"
+        maps = results / f"reconstructions/scans/{method}"
         assert json.loads((maps / "dataset_description.json").read_text())["DatasetType"] == "derivative"
         assert (maps / "sub-oblique/anat/sub-oblique_Chimap.nii.gz").is_file()
         sidecar = json.loads((maps / "sub-oblique/anat/sub-oblique_Chimap.json").read_text())
         assert sidecar["Units"] == "ppm"
     chosen = json.loads((results / "tuning/tkd-tuned.json").read_text())["options"]
-    tuned = json.loads((results / "chimaps/scans/tkd-tuned/sub-oblique/anat/sub-oblique_Chimap.json").read_text())
+    tuned = json.loads(
+        (results / "reconstructions/scans/tkd-tuned/sub-oblique/anat/sub-oblique_Chimap.json").read_text()
+    )
     assert tuned["Parameters"]["threshold"] == chosen["threshold"]
     fields = pd.read_csv(results / "scores/fields/scans.csv")
     assert list(fields["field"]) == ["total", "local"]
@@ -122,7 +124,7 @@ def test_one_core_gives_the_same_bytes(finished, tmp_path):
     hashes = sorted(p.relative_to(finished) for p in (finished / "results/synthetic").rglob("*.json"))
     scans = sorted(
         p.relative_to(finished)
-        for folder in ("acquisitions", "prepared", "chimaps")
+        for folder in ("acquisitions", "prepared", "reconstructions")
         for p in (finished / "results" / folder).rglob("*.nii.gz")
     )
     assert len(scans) > 20
@@ -242,12 +244,12 @@ def test_a_run_that_is_given_weights_trains_nothing_and_makes_the_same_maps(fini
     weights = finished / "results/networks/net.pt"
     config["networks"] = {"net": {"weights": str(weights)}}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
-    assert planned(tmp_path).keys() >= {"give_weights", "reconstruct"}
+    assert planned(tmp_path).keys() >= {"copy_weights", "reconstruct"}
     assert "train" not in planned(tmp_path)
     run(tmp_path, "--cores", "2", "results/reconstructions/test/meta.json")
     assert (tmp_path / "results/networks/net.pt").read_bytes() == weights.read_bytes()
     maps = [
-        xr.open_zarr(f / "results/reconstructions/test/meta.zarr", consolidated=False)["chi"].values
+        xr.open_zarr(f / "results/reconstructions/test/meta/maps.zarr", consolidated=False)["chi"].values
         for f in (finished, tmp_path)
     ]
     assert np.array_equal(*maps)

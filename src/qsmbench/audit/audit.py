@@ -135,10 +135,9 @@ def audit(results: Path, options: Options, say: Callable[[str], None] | None = N
 
         def recomputation() -> Check:
             # Methods, metrics and torch take seconds to load; an audit without recomputation does without.
-            from qsmbench.audit.recompute import Recomputation, one_thread
+            from qsmbench.audit.recompute import check_recomputation
 
-            one_thread()
-            return Recomputation(run, options.recompute, options.seed, options.source, options.device).check()
+            return check_recomputation(run, options.recompute, options.seed, options.source, options.device)
 
         rng = generator_for(options.seed, "audit/contents", 0)
         parts: list[Callable[[], Check]] = [

@@ -10,9 +10,10 @@ from typing import Any
 
 from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
+from qsmbench.benchmark.steps.registry import COMMANDS
 from qsmbench.core.errors import InputError
-from qsmbench.provenance.crate import CONFIG, README
-from qsmbench.provenance.record import ENVIRONMENTS, Job, makers
+from qsmbench.provenance.crate_graph import CONFIG, README
+from qsmbench.provenance.record import ENVIRONMENTS, JobRecord, makers
 
 # What no job of this package writes: Snakemake's times, and what describes the run.
 _UNMADE = ("benchmarks/", "provenance/", README)
@@ -50,70 +51,44 @@ def check_chain(run: RunFolder) -> Check:
     for path in run.hashes:
         if path not in last and not path.startswith(_UNMADE):
             check.find("added", path, "no job's record says that it wrote it")
-    _check_arguments(run, check)
+    _check_told(run, check)
     check.notes = list(dict.fromkeys(check.notes))
     check.n = f"{n} hashes in the records of {len(run.jobs)} jobs"
     return check
 
 
-def _grown(path: str, reader: Job, last: dict[str, Job]) -> bool:
+def _grown(path: str, reader: JobRecord, last: dict[str, JobRecord]) -> bool:
     """Whether a store's metadata was written again since, as when a set gets more samples; its shards stay."""
     maker = last.get(path)
     return path.endswith("zarr.json") and maker is not None and maker.ended > reader.ended
 
 
-def _check_arguments(run: RunFolder, check: Check) -> None:
-    """Compare what the jobs were told with the configuration."""
+def _check_told(run: RunFolder, check: Check) -> None:
+    """Compare what the jobs were told with what the table of steps takes from the configuration that is there."""
     try:
-        config = run.resolved
+        of = run.of
     except InputError as error:
         check.find("changed", CONFIG, str(error))
         return
     for job in run.jobs:
-        seed = job.option("--seed")
-        if seed is not None and seed != str(config.get("seed")):
-            check.find("contradiction", CONFIG, f"seed is {config.get('seed')} and was {seed}, as {job.text} was told")
-        whole = _argument(job, "--config")
-        if whole is not None and whole != config:
-            check.find("contradiction", CONFIG, f"{_first_difference(config, whole)}, as {job.text} was told")
-        for expected, where in _sections(job, config):
-            told = _argument(job, "--spec")
-            if told is not None and _comparable(told) != _comparable(expected):
-                text = f"{where}: {_first_difference(expected, told)}, as {job.text} was told"
-                check.find("contradiction", CONFIG, text)
-
-
-def _argument(job: Job, name: str) -> Any:
-    text = job.option(name)
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return None
-
-
-def _sections(job: Job, config: dict[str, Any]) -> list[tuple[Any, str]]:
-    """The part of the configuration that a job's ``--spec`` repeats, and its name."""
-    if job.command == "source":
-        return [(config.get("source"), "source")]
-    if job.command in ("create-set", "make-shard", "make-labels"):
-        name = str(job.option("--name"))
-        return [(config.get("synthetic", {}).get(name), f"synthetic.{name}")]
-    if job.command == "train":
-        weights = str(job.option("--weights"))
-        name = weights.rsplit("/", 1)[-1].removesuffix(".pt")
-        return [(config.get("networks", {}).get(name), f"networks.{name}")]
-    return []
-
-
-def _comparable(section: Any) -> Any:
-    # A shard knows the samples that it holds and not how many follow; labels of tables are no part of a result.
-    if not isinstance(section, dict):
-        return section
-    return _stated({key: value for key, value in section.items() if key not in ("n_samples", "label")})
+        step, told = COMMANDS.get(job.command), job.content.get("told")
+        if step is None or told is None:
+            check.notes.append(
+                f"{job.path} is of the step '{job.command}', which this version of the code does not know."
+            )
+            continue
+        try:
+            expected = json.loads(json.dumps(step.told(of, **job.content["wildcards"])))
+        except (LookupError, TypeError, AttributeError) as error:
+            check.notes.append(f"{job.path}: the configuration has nothing for it ({error}).")
+            continue
+        if _stated(told) != _stated(expected):
+            where = f"{_first_difference(_stated(expected), _stated(told))}, as {job.text} was told"
+            check.find("contradiction", CONFIG, where)
 
 
 def _stated(value: Any) -> Any:
-    """Without the keys that say nothing: a job need not be told of an option that is off."""
+    """Without the options that are off: a version of the code that does not have them says nothing of them."""
     return {k: _stated(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 

@@ -6,8 +6,7 @@ packed again, and they name the sample.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ import zarr
 
 from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
-from qsmbench.benchmark.evaluation import config_hash
 from qsmbench.benchmark.source import read_about
 from qsmbench.benchmark.synthesis import recipe_hash
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import array_hash, json_hash
 from qsmbench.data.layout import HEAD_FILES, OPTIONAL, VECTORS, VOLUMES
+from qsmbench.sets.contract import ScanSet
 
 # What damaged files make the libraries below raise.
 DAMAGE = (ValueError, KeyError, TypeError, LookupError, OSError, RuntimeError, InputError, AttributeError)
@@ -38,16 +38,16 @@ def check_contents(run: RunFolder, rng: np.random.Generator, most: int = 200) ->
     """
     check = Check("contents", "Do samples, maps, weights and scores belong together?")
     samples, maps = 0, 0
-    _guarded(check, "source/source.json", partial(_check_source, run, check))
-    for folder in sorted((run.path / "synthetic").glob("*.hashes")):
+    _guarded(check, run.name(run.layout.source_about), partial(_check_source, run, check))
+    for folder in sorted(run.layout.drawn("*").parent.glob(run.layout.drawn("*").name)):
         name = folder.name.removesuffix(".hashes")
-        samples += _guarded(check, f"synthetic/{name}.zarr", partial(_check_set, run, check, name, rng, most))
-    for path in sorted((run.path / "reconstructions").glob("*/*.json")):
-        where = path.relative_to(run.path).as_posix()
-        maps += _guarded(check, where, partial(_check_maps, run, check, path, rng, most))
-    for path in sorted((run.path / "chimaps").glob("*/*.json")):
-        where = path.relative_to(run.path).as_posix()
-        maps += _guarded(check, where, partial(_check_chimaps, run, check, path))
+        where = run.name(run.layout.store(name))
+        samples += _guarded(check, where, partial(_check_set, run, check, name, rng, most))
+    for scans in run.of.sets.values():
+        for status in sorted(run.layout.map_status(scans.name, "*").parent.glob("*.json")):
+            maps += _guarded(
+                check, run.name(status), partial(_check_maps, run, check, scans, status, rng=rng, most=most)
+            )
     check.n = f"{samples} samples, {maps} maps"
     return check
 
@@ -62,19 +62,19 @@ def _guarded(check: Check, where: str, look: Callable[[], int]) -> int:
 
 
 def _check_source(run: RunFolder, check: Check) -> int:
-    if not run.has("source/source.json"):
+    if not run.has(run.layout.source_about):
         return 0
-    for number, head in enumerate(read_about(run.path / "source")):
+    for number, head in enumerate(read_about(run.layout.source)):
         for name in HEAD_FILES:
-            path = f"source/{number}/{name}"
+            path = run.name(run.layout.source / f"{number}/{name}")
             if path in run.hashes and run.hashes[path] != head["files"][name]:
-                check.find("contradiction", path, "is not the head that source/source.json describes")
+                check.find("contradiction", path, "is not the head that the source's JSON describes")
     return 1
 
 
 def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator, most: int) -> int:
     """The samples of a set: their drawn parameters, shards and contents."""
-    store = f"synthetic/{name}.zarr"
+    store = run.name(run.layout.store(name))
     group = zarr.open_group(run.path / store, mode="r", zarr_format=3)
     spec = run.config.synthetic.get(name)
     if spec is None:
@@ -84,13 +84,13 @@ def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator
     if about.get("seed") != run.config.seed:
         text = f"was made with the seed {about.get('seed')}, the configuration has {run.config.seed}"
         check.find("contradiction", f"{store}/zarr.json", text)
-    heads = read_about(run.path / "source") if run.has("source/source.json") else about["heads"]
+    heads = read_about(run.layout.source) if run.has(run.layout.source_about) else about["heads"]
     if about.get("recipe_hash") != recipe_hash(name, spec, run.config.seed, heads):
         text = "its recipe, seed or source is not that of the configuration (recipe_hash differs)"
         _find_or_note(run, check, f"{store}/zarr.json", text)
     rows: dict[int, tuple[str, dict[str, str]]] = {}
     for shard in range(spec.n_shards):
-        path = f"synthetic/{name}.hashes/{shard}.json"
+        path = run.name(run.layout.shard_hashes(name, shard))
         content = run.json(path)
         if (content["set"], content["shard"], content["seed"]) != (name, shard, run.config.seed):
             text = f"is of set {content['set']}, shard {content['shard']}, seed {content['seed']}"
@@ -111,7 +111,7 @@ def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator
             if variable in OPTIONAL and variable not in group:
                 continue
             try:
-                found = array_hash(np.asarray(_array(group, variable)[index]))
+                found = array_hash(np.ascontiguousarray(_array(group, variable)[index]))
             except DAMAGE as error:
                 text = f"{variable} cannot be read ({' '.join(str(error).split())[:80]})"
                 check.find("changed", f"{store}, sample {index}", text)
@@ -134,48 +134,28 @@ def _array(group: zarr.Group, name: str) -> Any:
     return group[name]
 
 
-def array_hash(content: np.ndarray) -> str:
-    """SHA-256 of an array's elements."""
-    return hashlib.sha256(np.ascontiguousarray(content).tobytes()).hexdigest()
-
-
-def _check_maps(run: RunFolder, check: Check, status: Path, rng: np.random.Generator, most: int) -> int:
-    """The maps of a method on a synthetic set."""
-    where = status.relative_to(run.path).as_posix()
-    made = run.json(where)
-    set_name, name = status.parent.name, status.stem
+def _check_maps(
+    run: RunFolder, check: Check, scans: ScanSet, status: Path, *, rng: np.random.Generator, most: int
+) -> int:
+    """The maps of a method on a set."""
+    where, made, name = run.name(status), run.json(status), status.stem
     _check_method(run, check, where, made, name)
-    store = where.removesuffix(".json") + ".zarr"
-    maps = zarr.open_group(run.path / store, mode="r", zarr_format=3)
-    rows = [row for row in made["samples"] if row["status"] == "ok"]
-    if set_name in run.config.synthetic and len(made["samples"]) != run.config.synthetic[set_name].n_samples:
-        check.find("contradiction", where, f"has {len(made['samples'])} samples, the configuration another number")
+    folder = run.layout.maps(scans.name, name)
+    if [row["scan"] for row in made["scans"]] != list(scans.names):
+        check.find("contradiction", where, f"is not of the scans that {scans.name} has")
+    rows = [row for row in made["scans"] if row["status"] == "ok"]
     if len(rows) > most:
         rows = [rows[i] for i in sorted(rng.choice(len(rows), most, replace=False))]
-        check.notes.append(f"{store}: {most} of {len(made['samples'])} maps were read; all files were hashed.")
+        check.notes.append(f"{run.name(folder)}: {most} of {len(made['scans'])} maps were read; all files were hashed.")
     for row in rows:
+        place = scans.map_name(folder, row["scan"])
         try:
-            found = array_hash(np.asarray(_array(maps, "chi")[row["sample"]]))
+            chi = scans.read_map(folder, row["scan"])
         except DAMAGE as error:
-            text = f"cannot be read ({' '.join(str(error).split())[:80]})"
-            check.find("changed", f"{store}, sample {row['sample']}", text)
+            check.find("changed", place, f"cannot be read ({' '.join(str(error).split())[:80]})")
             continue
-        if found != row["sha256"]:
-            check.find("contradiction", f"{store}, sample {row['sample']}", f"is not the map that {where} describes")
-    return len(rows)
-
-
-def _check_chimaps(run: RunFolder, check: Check, status: Path) -> int:
-    """The maps of a method on scans."""
-    where = status.relative_to(run.path).as_posix()
-    made = run.json(where)
-    _check_method(run, check, where, made, status.stem)
-    folder = where.removesuffix(".json") + "/"
-    there = {run.hashes[path] for path in run.hashes if path.startswith(folder) and path.endswith("_Chimap.nii.gz")}
-    rows = [row for row in made["scans"] if row["status"] == "ok"]
-    for row in rows:
-        if row["sha256"] not in there:
-            check.find("contradiction", f"{folder}, scan {row['scan']}", f"has no map that {where} describes")
+        if chi is None or array_hash(np.ascontiguousarray(chi)) != row["sha256"]:
+            check.find("contradiction", place, f"is not the map that {where} describes")
     return len(rows)
 
 
@@ -187,13 +167,13 @@ def _check_method(run: RunFolder, check: Check, where: str, made: dict[str, Any]
         return
     expected: dict[str, Any] = dict(spec.options)
     if spec.tuning is not None:
-        expected |= run.json(f"tuning/{name}.json")["options"]
+        expected |= run.json(run.layout.tuned(name))["options"]
     if made["method"] != (spec.method or name) or made["options"] != expected:
         text = f"ran {made['method']} with {made['options']}, the configuration says {spec.method or name} {expected}"
         check.find("contradiction", where, text)
-    weights = "" if spec.network is None else run.hashes.get(f"networks/{spec.network}.pt", "no file")
-    if made["weights_sha256"] != weights:
-        check.find("contradiction", f"networks/{spec.network}.pt", f"are not the weights that {where} was made with")
+    file = "" if spec.network is None else run.name(run.layout.weights(spec.network))
+    if made["weights_sha256"] != (run.hashes.get(file, "no file") if file else ""):
+        check.find("contradiction", file or where, f"are not the weights that {where} was made with")
 
 
 def check_scores(run: RunFolder) -> Check:
@@ -201,9 +181,9 @@ def check_scores(run: RunFolder) -> Check:
     check = Check("scores", "Does every score belong to its data, its method and its weights?")
 
     def look() -> int:
-        whole = pd.read_parquet(run.path / "scores.parquet")
+        whole = pd.read_parquet(run.layout.all_scores)
         check.n = f"{len(whole)} scores"
-        parts = sorted((run.path / "scores").rglob("*.parquet"))
+        parts = sorted(run.layout.scores("*", "*").parents[1].rglob("*.parquet"))
         _compare_parts(check, whole, [pd.read_parquet(path) for path in parts])
         for (set_name, method), rows in whole.groupby(["set", "method"], sort=True):
             _check_rows(run, check, str(set_name), str(method), rows)
@@ -247,11 +227,11 @@ def _part(key: tuple[Any, ...]) -> str:
 
 
 def _check_rows(run: RunFolder, check: Check, set_name: str, method: str, rows: pd.DataFrame) -> None:
-    scans = set_name in run.config.acquisitions
-    status = f"{'chimaps' if scans else 'reconstructions'}/{set_name}/{method}.json"
+    scans = run.of.sets[set_name]
+    status = run.name(run.layout.map_status(set_name, method))
     made = run.json(status)
     facts = {
-        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
+        "config_hash": json_hash({"method": made["method"], "options": made["options"]}),
         "weights_hash": made["weights_sha256"],
         "seed": run.config.seed,
     }
@@ -259,11 +239,8 @@ def _check_rows(run: RunFolder, check: Check, set_name: str, method: str, rows: 
         for value in rows.loc[rows[column] != expected, column].unique()[:1]:
             text = f"{column} is {value}, but {status} and the configuration give {expected}"
             check.find("contradiction", f"scores.parquet, {set_name} / {method}", text)
-    known = dict(_data_hashes(run, set_name, scans))
-    state = {
-        (f"{row['sample']:05d}" if "sample" in row else str(row["scan"])): row["status"]
-        for row in made.get("samples", made.get("scans", []))
-    }
+    known = {name: scans.data_hash(name) for name in scans.names}
+    state = {str(row["scan"]): row["status"] for row in made["scans"]}
     for subject, own in rows.groupby("subject", sort=True):
         where = f"scores.parquet, {set_name} / {method} / {subject}"
         if set(own["data_hash"]) != {known.get(str(subject))}:
@@ -272,18 +249,3 @@ def _check_rows(run: RunFolder, check: Check, set_name: str, method: str, rows: 
             check.find("contradiction", where, f"its status is not that of {status}")
     for subject in sorted(set(state) - set(rows["subject"])):
         check.find("missing", f"scores.parquet, {set_name} / {method} / {subject}", "has a map and no score")
-
-
-def _data_hashes(run: RunFolder, set_name: str, scans: bool) -> Iterator[tuple[str, str]]:
-    """Each subject's data_hash, as `evaluate` and `evaluate-subjects` form it."""
-    if not scans:
-        for path in sorted((run.path / f"synthetic/{set_name}.hashes").glob("*.json")):
-            for row in run.json(path.relative_to(run.path).as_posix())["samples"]:
-                yield f"{row['sample']:05d}", config_hash(row["sha256"])
-        return
-    field, mask = "_desc-local_fieldmap.nii.gz", "_desc-local_mask.nii.gz"
-    folder = f"prepared/{set_name}/"
-    for file in run.hashes:
-        if file.startswith(folder) and file.endswith(field):
-            name = file.rsplit("/", 1)[-1].removesuffix(field).removeprefix("sub-")
-            yield name, config_hash([run.hashes[file], run.hashes.get(file.removesuffix(field) + mask)])

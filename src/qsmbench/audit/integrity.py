@@ -9,9 +9,11 @@ from urllib.parse import unquote
 
 from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
+from qsmbench.benchmark.steps.registry import folder_texts
 from qsmbench.core.errors import InputError
 from qsmbench.data.download import sha256_of
-from qsmbench.provenance.crate import as_text, crate_digest, describe
+from qsmbench.provenance.crate import as_text, crate_digest
+from qsmbench.provenance.crate_graph import describe
 from qsmbench.provenance.manifest import CRATE, MANIFEST, tree_digest
 
 
@@ -98,7 +100,7 @@ def _check_again(run: RunFolder, check: Check, entities: dict[str, dict[str, Any
         # Told above, by name; made again it would only be told once more.
         return
     try:
-        content = describe(run.path, run.listed, run.resolved)
+        content = describe(run.path, run.listed, run.resolved, folder_texts())
     except (InputError, KeyError, TypeError, ValueError) as error:
         check.find("changed", CRATE, f"cannot be made again: {error}")
         return

@@ -8,12 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qsmbench.benchmark.run import Run
 from qsmbench.config.load import check_config
 from qsmbench.config.model import Config
 from qsmbench.core.errors import InputError
-from qsmbench.provenance.crate import CONFIG
+from qsmbench.data.layout import RunLayout
+from qsmbench.provenance.crate_graph import CONFIG
 from qsmbench.provenance.manifest import files_of, hash_files, read_manifest
-from qsmbench.provenance.record import Job, read_jobs
+from qsmbench.provenance.record import JobRecord, read_jobs
 from qsmbench.provenance.version import source_sha256
 
 
@@ -29,6 +31,10 @@ class RunFolder:
     path: Path
     threads: int = 2
 
+    def __post_init__(self) -> None:
+        # Paths of its layout are then absolute, and so no other path's continuation.
+        self.path = self.path.resolve()
+
     @cached_property
     def listed(self) -> dict[str, str]:
         """The manifest: path to SHA-256."""
@@ -40,11 +46,11 @@ class RunFolder:
         return hash_files(self.path, files_of(self.path), self.threads)
 
     @cached_property
-    def _records(self) -> tuple[list[Job], list[str]]:
+    def _records(self) -> tuple[list[JobRecord], list[str]]:
         return read_jobs(self.path)
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[JobRecord]:
         """The records of the jobs, by the time they ended."""
         return self._records[0]
 
@@ -71,7 +77,21 @@ class RunFolder:
         """The configuration, checked."""
         return check_config(self.resolved, CONFIG)
 
-    def json(self, path: str) -> Any:
+    @cached_property
+    def of(self) -> Run:
+        """The run whose results these are, where they are now."""
+        return Run(self.config, self.path)
+
+    @property
+    def layout(self) -> RunLayout:
+        """Where everything lies."""
+        return RunLayout(self.path)
+
+    def name(self, path: Path) -> str:
+        """A path as findings name it."""
+        return self.layout.relative(path)
+
+    def json(self, path: str | Path) -> Any:
         """Read a JSON file below the results.
 
         Raises:
@@ -84,6 +104,6 @@ class RunFolder:
         except ValueError as error:
             raise InputError(f"{path} is not JSON: {error}") from error
 
-    def has(self, path: str) -> bool:
+    def has(self, path: str | Path) -> bool:
         """Whether a file or folder is there."""
         return (self.path / path).exists()

@@ -13,16 +13,17 @@ import pandas as pd
 from qsmbench.audit.check import Check
 from qsmbench.audit.contents import DAMAGE
 from qsmbench.audit.run_folder import RunFolder
-from qsmbench.benchmark.plan import display as make_display
+from qsmbench.benchmark.display import display as make_display
 from qsmbench.core.errors import InputError
+from qsmbench.data.layout import RunLayout
 from qsmbench.report.comparisons import compare
 from qsmbench.report.display import Display, read_display
 from qsmbench.report.formats import write_tables
 from qsmbench.report.scores import read_scores
 from qsmbench.report.statistics import summarise
 
-TABLES = "report/tables"
-DISPLAY = "report/display.json"
+_LAYOUT = RunLayout(Path())
+TABLES, DISPLAY = str(_LAYOUT.tables), str(_LAYOUT.display)
 
 
 def check_tables(run: RunFolder) -> tuple[Check, pd.DataFrame]:
@@ -35,7 +36,7 @@ def check_tables(run: RunFolder) -> tuple[Check, pd.DataFrame]:
     try:
         display = read_display(run.path / DISPLAY)
         _check_display(run, check, display)
-        scores = read_scores(run.path / "scores.parquet", display)
+        scores = read_scores(run.layout.all_scores, display)
         summary = summarise(scores, display)
         with tempfile.TemporaryDirectory() as folder:
             made = {p.name: p for p in write_tables(summary, display, Path(folder), compare(scores, display))}
@@ -55,7 +56,7 @@ def _check_display(run: RunFolder, check: Check, display: Display) -> None:
     if display.config != run.resolved:
         check.find("contradiction", DISPLAY, "was made for another configuration")
     try:
-        expected = make_display(run.config)
+        expected = make_display(run.of)
     except InputError as error:
         check.skipped.append(f"{DISPLAY} against the configuration: this version cannot make it ({error})")
         return

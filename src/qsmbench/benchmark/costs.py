@@ -1,4 +1,4 @@
-"""What a job costs by measured rates (rates.yaml), and what it therefore asks of a cluster.
+"""What a job costs by measured rates (the table of steps, rates.yaml), and what it therefore asks of a cluster.
 
 Time and memory are linear in the voxels a job goes through and holds; networks go by their floating-point operations.
 Requests stand above the expectation: 1.5 times the memory, 4 times the processor time (other machines, slow disks), the
@@ -17,8 +17,10 @@ from typing import NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from qsmbench.benchmark.jobs import Job, jobs
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site
+from qsmbench.benchmark.steps.contract import Job
+from qsmbench.benchmark.steps.registry import STEPS, jobs
 from qsmbench.config.model import Config
 from qsmbench.config.networks import GivenNetwork, Network
 from qsmbench.methods.registry import METHODS
@@ -34,30 +36,6 @@ TRAINING_MARGIN = 1.5
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Seconds(_Part):
-    """Processor time: of a job, and of each million voxels that it goes through."""
-
-    job: float = 0.0
-    mvoxel: float = 0.0
-
-
-class Memory(_Part):
-    """Megabytes: of a job, by million voxels of one volume, and by million voxels of all its volumes."""
-
-    job: float = 0.0
-    volume: float = 0.0
-    all: float = 0.0
-
-
-class RuleRate(_Part):
-    """What a rule's jobs cost, what bounds their memory, and where that was measured."""
-
-    seconds: Seconds
-    memory_mb: Memory
-    bound: str
-    source: str
 
 
 class MethodRate(_Part):
@@ -80,8 +58,6 @@ class NetworkRate(_Part):
 class Rates(_Part):
     """rates.yaml."""
 
-    rules: dict[str, RuleRate]
-    other_rule: RuleRate
     methods: dict[str, MethodRate]
     methods_source: str
     networks: NetworkRate
@@ -152,10 +128,10 @@ def wants_gpu(job: Job, site: Site) -> bool:
 def cost(job: Job, config: Config, site: Site) -> Cost:
     """Expected cost of a job."""
     rates = read_rates()
-    rate = rates.rules.get(job.rule, rates.other_rule)
+    rate = STEPS[job.rule].rate
     voxels = job.n_volumes * job.mvoxels
-    seconds = rate.seconds.job + rate.seconds.mvoxel * voxels
-    memory = rate.memory_mb.job + rate.memory_mb.volume * job.mvoxels + rate.memory_mb.all * voxels
+    seconds = rate.seconds + rate.seconds_mvoxel * voxels
+    memory = rate.megabytes + rate.megabytes_volume * job.mvoxels + rate.megabytes_all * voxels
     gpus, gpu_seconds, gpu_memory = 0, 0.0, 0.0
     if job.network is not None:
         network = config.networks[job.network]
@@ -217,9 +193,9 @@ def request(job: Job, config: Config, site: Site, attempt: int = 1) -> Request:
 class Requests:
     """What each job of a configuration asks for, as resources of its rule."""
 
-    def __init__(self, config: Config, site: Site) -> None:
-        self.config, self.site = config, site
-        self._jobs = {(job.rule, job.wildcards): job for job in jobs(config)}
+    def __init__(self, of: Run, site: Site) -> None:
+        self.config, self.site = of.config, site
+        self._jobs = {(job.rule, job.wildcards): job for job in jobs(of)}
 
     def job(self, rule: str, wildcards: Sequence[str]) -> Job:
         """Find a job; one that no run makes (maps of a training set, say) is taken for its rule's largest."""

@@ -1,8 +1,7 @@
-"""Step 4: score one method's maps of one set against the truth, into tidy rows that say what made them."""
+"""Score one method's maps of one set against the truth, into tidy rows that say what made them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -11,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from tqdm import tqdm
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import json_hash
 from qsmbench.data.atomic import atomic_path
-from qsmbench.data.store import StoredSet
 from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.registry import METRICS, Score, score_case, whole_mask_metrics
 from qsmbench.provenance.version import code_version
+from qsmbench.sets.contract import ScanSet
 
 COLUMNS = (
     *("set", "subject", "method", "metric", "region", "value", "unit", "status", "message"),
@@ -27,73 +26,74 @@ COLUMNS = (
 )
 
 
-def config_hash(config: Any) -> str:
-    """SHA-256 of a JSON-able configuration, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def evaluate_set(
-    *,
-    set_name: str,
-    run_name: str,
-    store: Path,
-    reconstruction: Path,
-    status: Path,
-    hashes: Sequence[Path],
-    metrics: Iterable[str],
-    out: Path,
-    labels: Path | None = None,
-    label_names: Path | None = None,
+def evaluate(
+    scans: ScanSet, run: str, *, maps: Path, status: Path, metrics: Iterable[str], seed: int, out: Path
 ) -> None:
-    """Score every sample and write the rows as Parquet.
+    """Score every map of one method on a set and write the rows as Parquet.
 
-    One sample is in memory at a time. Its rows go into a journal beside ``out`` as soon as they are there; a run that
-    was ended goes on with the samples that the journal lacks, and takes none whose map, data, metrics or code changed.
+    One scan is in memory at a time. Its rows go into a journal beside ``out`` as soon as they are there; a run that was
+    ended goes on with the scans that the journal lacks, and takes none whose map, data, metrics or code changed.
 
     Args:
-        set_name: of the set.
-        run_name: of the method's entry in the configuration.
-        store: the set's Zarr store.
-        reconstruction: Zarr store of the method's maps.
-        status: the JSON that came with it.
-        hashes: the JSON files of the set's shards, for the hash of each sample's data.
-        metrics: names.
+        scans: the set.
+        run: name of the method's entry in the configuration.
+        maps: folder of the method's maps.
+        status: the JSON that came with them.
+        metrics: names; none: every metric.
+        seed: of the run.
         out: Parquet to write.
-        labels: Zarr store of the set's tissue labels, for the metrics that need them.
-        label_names: JSON that says what each label means.
 
     Raises:
-        InputError: an unknown metric, or files that do not belong together.
+        InputError: an unknown metric, or maps that are not of this set.
     """
-    names = list(metrics)
-    stored = StoredSet(store)
+    names = list(metrics) or list(METRICS)
     made = json.loads(status.read_text(encoding="utf-8"))
-    if len(made["samples"]) != len(stored):
+    results = {row["scan"]: row for row in made["scans"]}
+    if set(results) != set(scans.names):
         raise InputError(
-            f"{status} has {len(made['samples'])} samples, but {store} has {len(stored)}; reconstruct again"
+            f"{status} has {len(results)} scans, but {scans.name} has {len(scans.names)}, or others; reconstruct again"
         )
-    shards = [json.loads(path.read_text(encoding="utf-8")) for path in hashes]
-    data_hash = {row["sample"]: config_hash(row["sha256"]) for shard in shards for row in shard["samples"]}
-    known = {} if label_names is None else json.loads(label_names.read_text(encoding="utf-8"))
-    common = common_columns(set_name, run_name, made, shards[0]["seed"])
+    common = common_columns(scans.name, run, made, seed)
     journal = Journal(out.with_name(f".{out.name}.journal"))
     rows: list[dict[str, Any]] = []
-    # Opened and not read: a volume is loaded when its sample is scored.
-    with xr.open_zarr(reconstruction, consolidated=False) as maps, _opened(labels) as tissues:
-        for index in tqdm(range(len(stored)), unit="subject", desc=f"{run_name} on {set_name}", disable=None):
-            result = made["samples"][index]
-            key = config_hash([common, result, data_hash[index], names, known])
-            scores = journal.find(index, key)
-            if scores is None:
-                scores = (
-                    score_sample(index, stored=stored, maps=maps, tissues=tissues, known=known, names=names)
-                    if result["status"] == "ok"
-                    else []
-                )
-                journal.add(index, key, scores)
-            rows += score_rows(common, f"{index:05d}", result, scores=scores, data_hash=data_hash[index], names=names)
+    for name in tqdm(scans.names, unit="scan", desc=f"{run} on {scans.name}", disable=None):
+        result, data_hash = results[name], scans.data_hash(name)
+        key = json_hash([common, result, data_hash, names])
+        scores = journal.find(name, key)
+        if scores is None:
+            scores = score_map(scans, name, scans.read_map(maps, name), names) if result["status"] == "ok" else []
+            journal.add(name, key, scores)
+        rows += score_rows(common, name, result, scores=scores, data_hash=data_hash, names=names)
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
     journal.remove()
+
+
+def score_map(scans: ScanSet, name: str, chi: np.ndarray | None, metrics: Sequence[str]) -> list[Score]:
+    """Score one map of one scan, with all that the set knows of it.
+
+    Args:
+        scans: the set.
+        name: of the scan.
+        chi: the map (x, y, z), ppm.
+        metrics: names.
+
+    Raises:
+        InputError: an unknown metric, or no map.
+    """
+    if chi is None:
+        raise InputError(f"{scans.name}: the map of {name} is not there; reconstruct again")
+    reference, labels = scans.reference(name), scans.labels(name)
+    case = Case(
+        estimate=chi,
+        mask=reference.mask,
+        grid=reference.grid,
+        reference=reference.chi,
+        local_field=scans.scan(name).local_field.numpy(),
+        labels=None if labels is None else labels.volume,
+        names={} if labels is None else labels.names,
+        extent=reference.extent,
+    )
+    return score_case(case, metrics)
 
 
 def common_columns(set_name: str, run_name: str, made: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def common_columns(set_name: str, run_name: str, made: dict[str, Any], seed: int
         "set": set_name,
         "method": run_name,
         "code_version": code_version(),
-        "config_hash": config_hash({"method": made["method"], "options": made["options"]}),
+        "config_hash": json_hash({"method": made["method"], "options": made["options"]}),
         "weights_hash": made["weights_sha256"],
         "seed": seed,
     }
@@ -136,38 +136,8 @@ def score_rows(
     ]
 
 
-def _opened(labels: Path | None) -> xr.Dataset:
-    return xr.Dataset() if labels is None else xr.open_zarr(labels, consolidated=False)
-
-
-def score_sample(
-    index: int, *, stored: StoredSet, maps: xr.Dataset, tissues: xr.Dataset, known: dict[str, str], names: Sequence[str]
-) -> list[Score]:
-    """Score one stored map of a synthetic set.
-
-    Args:
-        index: of the sample.
-        stored: the set.
-        maps: store of the method's maps, opened.
-        tissues: store of the set's labels, opened; empty without labels.
-        known: what each label means.
-        names: of the metrics.
-    """
-    reference = stored.reference(index)
-    case = Case(
-        estimate=np.asarray(maps["chi"][index].values),
-        mask=reference.mask,
-        grid=reference.grid,
-        reference=reference.chi,
-        local_field=stored.scan(index).local_field.numpy(),
-        labels=np.asarray(tissues["labels"][index].values) if "labels" in tissues else None,
-        names={int(label): name for label, name in known.items()},
-    )
-    return score_case(case, names)
-
-
 class Journal:
-    """The scores of the samples that are done, a line a sample, so that a run that was ended need not begin again.
+    """The scores of the scans that are done, a line a scan, so that a run that was ended need not begin again.
 
     Args:
         path: of the file; a last line that was cut short is left out.
@@ -175,27 +145,27 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._done: dict[int, tuple[str, list[Score]]] = {}
+        self._done: dict[str, tuple[str, list[Score]]] = {}
         if not path.is_file():
             return
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
                 entry = json.loads(line)
                 scores = [Score(m, r, float("nan") if v is None else v) for m, r, v in entry["scores"]]
-                self._done[entry["sample"]] = entry["key"], scores
+                self._done[entry["scan"]] = entry["key"], scores
 
-    def find(self, sample: int, key: str) -> list[Score] | None:
-        """Return a sample's scores, or None where it is not done or was made from something else."""
-        found = self._done.get(sample)
+    def find(self, scan: str, key: str) -> list[Score] | None:
+        """Return a scan's scores, or None where it is not done or was made from something else."""
+        found = self._done.get(scan)
         return found[1] if found is not None and found[0] == key else None
 
-    def add(self, sample: int, key: str, scores: Sequence[Score]) -> None:
-        """Write a sample's scores down."""
+    def add(self, scan: str, key: str, scores: Sequence[Score]) -> None:
+        """Write a scan's scores down."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         values = [(m, r, None if math.isnan(v) else v) for m, r, v in scores]
         lead = "" if not self.path.is_file() or self.path.read_bytes().endswith(b"\n") else "\n"
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(lead + json.dumps({"sample": sample, "key": key, "scores": values}) + "\n")
+            file.write(lead + json.dumps({"scan": scan, "key": key, "scores": values}) + "\n")
 
     def remove(self) -> None:
         """Delete the file: the scores are written."""

@@ -1,16 +1,15 @@
-"""Between step 2 and the scores: the tissue labels of a test set, in a store of their own."""
+"""The tissue labels of a test set, in a store of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import zarr
 from tqdm import tqdm
-from zarr.codecs import BloscCodec
 
 from qsmbench.benchmark.source import head_and_draws, load_heads, read_about
-from qsmbench.config.model import SyntheticSet
 from qsmbench.data.atomic import write_json_atomic
+from qsmbench.sets.samples import SyntheticSet
+from qsmbench.sets.zarr_maps import create_volumes
 from qsmbench.simulation.labels import BODY_NAMES, sample_labels
 
 
@@ -33,18 +32,8 @@ def make_labels(*, source_dir: Path, name: str, spec: SyntheticSet, seed: int, o
         for label, text in head["origin"].get("labels", {}).items()
         if int(label) != 0
     }
-    zarr.open_group(out, mode="w", zarr_format=3)
-    volumes = zarr.create_array(
-        out,
-        name="labels",
-        shape=(spec.n_samples, *spec.recipe.shape),
-        dtype="int16",
-        chunks=(1, *spec.recipe.shape),
-        fill_value=0,
-        zarr_format=3,
-        dimension_names=("sample", "x", "y", "z"),
-        attributes={"long_name": "tissue labels", "units": "1"},
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+    volumes = create_volumes(
+        out, "labels", spec.n_samples, spec.recipe.shape, "int16", long_name="tissue labels", units="1"
     )
     for number in tqdm(range(spec.n_samples), unit="sample", disable=None):
         head, rng = head_and_draws(heads, seed=seed, name=drawn_as, number=number)

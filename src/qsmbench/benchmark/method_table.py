@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from qsmbench.benchmark.plan import run_label
-from qsmbench.config.model import Config
+from qsmbench.benchmark.display import run_label
+from qsmbench.benchmark.run import Run
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.metrics.case import WHOLE_MASK
 from qsmbench.metrics.registry import METRICS
@@ -22,30 +22,27 @@ from qsmbench.metrics.registry import METRICS
 SHOWN = ("rmse", "hfen", "ssim", "xsim")
 
 
-def write_method_table(config: Config, scores: Path, results: Path, out: Path, metrics: Sequence[str] = SHOWN) -> None:
-    """Write the table of every test set.
+def write_method_table(of: Run, out: Path, metrics: Sequence[str] = SHOWN) -> None:
+    """Write the table of every set that is scored.
 
     Args:
-        config: of the run.
-        scores: Parquet of all scores.
-        results: folder with timings, reconstructions and tuning.
+        of: the run.
         out: Markdown to write.
         metrics: columns; those that were not scored are left out.
     """
-    table = pd.read_parquet(scores)
+    config, layout = of.config, of.layout
+    table = pd.read_parquet(layout.all_scores)
     table = table[(table["region"] == WHOLE_MASK) & (table["status"] == "ok")]
     means = table.groupby(["set", "method", "metric"])["value"].mean()
     shown = [m for m in metrics if m in set(table["metric"])]
     head = [f"{METRICS[m].label}{f' ({METRICS[m].unit})' if METRICS[m].unit else ''}" for m in shown]
     sections = []
-    for name, spec in config.synthetic.items():
-        if spec.role != "test":
-            continue
-        rows = []
+    for name in of.scored:
+        scans, rows = of.sets[name], []
         for run in config.methods:
-            costs = pd.read_csv(results / "timings" / name / f"{run}.csv")
+            costs = pd.read_csv(layout.timings(name, run))
             values = [means.get((name, run, m)) for m in shown]
-            status = json.loads((results / "reconstructions" / name / f"{run}.json").read_text(encoding="utf-8"))
+            status = json.loads(layout.map_status(name, run).read_text(encoding="utf-8"))
             rows.append(
                 [
                     run_label(config, run),
@@ -54,9 +51,9 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
                     *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
                 ]
             )
-        shape = " x ".join(map(str, spec.recipe.shape))
+        shape, n = " x ".join(map(str, scans.shape)), len(scans.members)
         sections.append(
-            f"### {spec.label or name}: {spec.n_samples} volume{'s' if spec.n_samples > 1 else ''} of {shape}\n\n"
+            f"### {config.sets[name].label or name}: {n} volume{'s' if n > 1 else ''} of {shape}\n\n"
             + tabulate(
                 rows,
                 headers=["method", "options", *head, "s a volume", "peak GB"],
@@ -64,7 +61,7 @@ def write_method_table(config: Config, scores: Path, results: Path, out: Path, m
                 disable_numparse=True,
             )
         )
-    notes = [_tuning_note(config, run, results) for run, m in config.methods.items() if m.tuning is not None]
+    notes = [_tuning_note(of, run) for run, m in config.methods.items() if m.tuning is not None]
     write_text_atomic(out, "\n\n".join([*sections, *notes]) + "\n")
 
 
@@ -72,8 +69,8 @@ def _parameters(options: dict[str, Any]) -> str:
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in options.items()) or "defaults"
 
 
-def _tuning_note(config: Config, run: str, results: Path) -> str:
-    chosen = json.loads((results / "tuning" / f"{run}.json").read_text(encoding="utf-8"))
+def _tuning_note(of: Run, run: str) -> str:
+    config, chosen = of.config, json.loads(of.layout.tuned(run).read_text(encoding="utf-8"))
     spec = config.synthetic[chosen["set"]]
     metric = METRICS[chosen["metric"]]
     edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""

@@ -1,145 +1,110 @@
-"""What a configuration means in terms of the registries: checks, names for tables."""
+"""The plan of a run: jobs, hours, memory and disk by rule, from measured rates, and what was assumed on the way."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections import defaultdict
 
-from qsmbench.benchmark.evaluation import config_hash
+from tabulate import tabulate
+
+from qsmbench.benchmark.costs import MEMORY_MARGIN, TIME_MARGIN, TRAINING_MARGIN, cost, read_rates, request
+from qsmbench.benchmark.disk import disk_need
+from qsmbench.benchmark.run import Run
+from qsmbench.benchmark.site import Site
+from qsmbench.benchmark.steps.contract import Job
+from qsmbench.benchmark.steps.registry import STEPS, jobs
 from qsmbench.config.model import Config
-from qsmbench.config.networks import Network
-from qsmbench.core.errors import InputError
-from qsmbench.core.registry import nearest
-from qsmbench.methods.registry import build, find
-from qsmbench.metrics.registry import METRICS, map_metrics
-from qsmbench.networks.weights import load_network
-from qsmbench.provenance.version import code_version
+from qsmbench.data.disk import size_text
+from qsmbench.sets.bids import BidsSet
+
+# Measured on a real SLURM: two nested Snakemakes, scheduling and the look at the queue.
+JOB_OVERHEAD_SECONDS = 5
 
 
-def check_against_registries(config: Config, name: str) -> None:
-    """Check methods, options and metrics; all complaints together, a line each.
-
-    Raises:
-        InputError: an unknown method, option or metric, a bad value, or a network missing or too many.
-    """
-    complaints = []
-    for key, run in config.methods.items():
-        try:
-            entry = find(run.method or key)
-            if entry.needs_weights and run.network is None:
-                raise InputError(f"{entry.name} is a trained network: say which with 'network'")
-            # Building checks the options; the weights are only read when the method runs.
-            weights = Path(run.network) if run.network else None
-            build(entry.name, run.options, weights)
-            if run.tuning is not None:
-                if run.tuning.metric not in map_metrics():
-                    raise InputError(f"tuning.metric: unknown metric '{run.tuning.metric}'")
-                for point in run.tuning.points:
-                    build(entry.name, run.options | point, weights)
-        except InputError as error:
-            complaints.append(f"{name}: methods.{key}: {error}")
-    for key, network in config.networks.items():
-        weights_key = "start" if isinstance(network, Network) else "weights"
-        if (file := getattr(network, weights_key)) is not None:
-            try:
-                load_network(file)
-            except InputError as error:
-                complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
-    for metric in config.evaluation.metrics:
-        if metric not in METRICS:
-            known = ", ".join(METRICS)
-            complaints.append(
-                f"{name}: evaluation.metrics: unknown metric '{metric}'{nearest(metric, METRICS)}; known: {known}"
-            )
-    sets = {name for name, spec in config.synthetic.items() if spec.role == "test"}
-    sets |= {name for name, spec in config.acquisitions.items() if spec.kind == "simulated"}
-    # Files of the sets and of the whole run have these names.
-    taken = {*sets, *(f"{name}-regions" for name in sets), "all", "comparisons"}
-    for key, table in config.report.tables.items():
-        if key in taken:
-            complaints.append(f"{name}: report.tables.{key}: that file is another table's; choose another name")
-        for kind, names, known_names in (
-            ("sets", table.sets, sets),
-            ("methods", table.methods, set(config.methods)),
-            ("metrics", table.metrics, set(METRICS)),
-        ):
-            complaints += [
-                f"{name}: report.tables.{key}.{kind}: unknown '{word}'{nearest(word, sorted(known_names))}"
-                for word in names
-                if word not in known_names
+def plan(of: Run, site: Site) -> str:
+    """Write the plan of a run from nothing, as Markdown."""
+    config = of.config
+    by_rule: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs(of):
+        by_rule[job.rule].append(job)
+    rows, bounds = [], []
+    all_core = all_gpu = 0.0
+    for rule, of_rule in by_rule.items():
+        costs = [cost(job, config, site) for job in of_rule]
+        asked = [request(job, config, site) for job in of_rule]
+        core, gpu = sum(c.core_hours for c in costs), sum(c.gpu_hours for c in costs)
+        all_core, all_gpu = all_core + core, all_gpu + gpu
+        rows.append(
+            [
+                rule + (" (local)" if STEPS[rule].local else ""),
+                len(of_rule),
+                f"{core:.1f}",
+                f"{gpu:.1f}" if gpu else "",
+                f"{max(c.hours for c in costs):.2f}",
+                f"{max(c.memory_mb for c in costs) / 1000:.1f}",
+                f"{max(a.memory_mb for a in asked) / 1000:.1f}",
+                max(a.minutes for a in asked),
             ]
-    if config.report.baseline is not None and config.report.baseline not in config.methods:
-        complaints.append(f"{name}: report.baseline: no method is named '{config.report.baseline}'")
-    if complaints:
-        raise InputError("\n".join(complaints))
+        )
+        bounds.append([rule, STEPS[rule].rate.bound])
+    n_jobs = sum(len(of_rule) for rule, of_rule in by_rule.items() if not STEPS[rule].local)
+    rows.append(["**all**", n_jobs, f"{all_core:.1f}", f"{all_gpu:.1f}" if all_gpu else "", "", "", "", ""])
+    head = ["rule", "jobs", "core h", "GPU h", "h of the longest", "GB", "GB asked", "min asked"]
+    disk = disk_need(of)
+    parts = ", ".join(f"{name} {size_text(size)}" for name, size in disk.items())
+    aligned = ("left", *["right"] * 7)
+    gpu_gb = [c.gpu_memory_mb / 1000 for j in by_rule["train"] if (c := cost(j, config, site)).gpus]
+    lines = [
+        tabulate(rows, head, tablefmt="github", colalign=aligned, disable_numparse=True),
+        "",
+        f"{n_jobs} jobs of a cluster ({n_jobs * JOB_OVERHEAD_SECONDS / 3600:.1f} h of overhead, "
+        f"{JOB_OVERHEAD_SECONDS} s a job, in parallel), {all_core:.0f} core hours, {all_gpu:.0f} GPU hours; "
+        f"disk about {size_text(sum(disk.values()))} ({parts}).",
+        "",
+        "What bounds the memory of a job:",
+        "",
+        tabulate(bounds, ["rule", "bounded by"], tablefmt="github"),
+        "",
+        "Assumed:",
+        "",
+        *(f"- {text}" for text in _assumptions(config, site, by_rule, gpu_gb)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def display(config: Config) -> dict[str, Any]:
-    """Return labels, sources and order of sets, methods and metrics for the report, and what made them."""
-    methods = {}
-    for key, run in config.methods.items():
-        entry = find(run.method or key)
-        options = entry.resolved(run.options)
-        methods[key] = {"label": run_label(config, key), "doi": entry.doi, "method": entry.name, "options": options}
-    sets = {
-        name: {"label": spec.label or name, "description": f"{spec.n_samples} synthetic samples"}
-        for name, spec in config.synthetic.items()
-        if spec.role == "test"
-    }
-    for name, scans in config.acquisitions.items():
-        if scans.kind == "simulated":
-            text = f"{len(scans.subjects)} simulated {scans.protocol} scans, prepared from their echoes"
-        else:
-            text = "scans without a known truth, prepared from their echoes: maps, and no scores"
-        sets[name] = {"label": scans.label or name, "description": text}
-    names = list(config.evaluation.metrics) or list(METRICS)
-    metrics = {
-        name: {
-            "label": m.label,
-            "unit": m.unit,
-            "better": m.better,
-            "doi": m.doi,
-            "definition": m.definition,
-            "ranked": m.ranked,
-        }
-        for name, m in METRICS.items()
-        if name in names or name == "coverage"
-    }
-    resolved = config.model_dump(mode="json")
-    return {
-        "title": config.report.title,
-        "sets": sets,
-        "methods": methods,
-        "metrics": metrics,
-        "config": resolved,
-        "provenance": {"code_version": code_version(), "config_hash": config_hash(resolved)},
-        "n_samples_shown": config.report.subjects_shown,
-        "viewer_megabytes": config.report.viewer_megabytes,
-        "baseline": config.report.baseline,
-        "tables": {name: table.model_dump(mode="json") for name, table in config.report.tables.items()},
-        "trained_range": trained_range(config),
-    }
-
-
-def run_label(config: Config, key: str) -> str:
-    """How tables call a run."""
-    run = config.methods[key]
-    return run.label or find(run.method or key).label + (" (tuned)" if run.tuning is not None else "")
-
-
-def trained_range(config: Config) -> dict[str, dict[str, list[float]]]:
-    """Return, by method, the least and the greatest voxel size (mm) that its network was trained on."""
-    ranges = {}
-    for key, run in config.methods.items():
-        if run.network is not None:
-            network = config.networks[run.network]
-            weights = network.start if isinstance(network, Network) else network.weights
-            if weights is None:
-                assert isinstance(network, Network)
-                trained_on = config.synthetic[network.train_set].recipe.voxel_size
-                low, high = trained_on.min, trained_on.max
-            else:
-                # A network that goes on learning keeps the range that it is told voxel sizes in.
-                low, high = load_network(weights).scaling.trained_range
-            ranges[key] = {"min": [round(v, 4) for v in low], "max": [round(v, 4) for v in high]}
-    return ranges
+def _assumptions(config: Config, site: Site, by_rule: dict[str, list[Job]], gpu_gb: list[float]) -> list[str]:
+    rates = read_rates()
+    said = [
+        "cores like those measured (src/qsmbench/benchmark/steps and rates.yaml say for each rate what was timed, on "
+        "which machine, when), each doing nothing else; time grows with the number of voxels",
+        f"memory asked is {MEMORY_MARGIN:g} times the expected, time {TIME_MARGIN:g} times (training "
+        f"{TRAINING_MARGIN:g}), at least 10 min, at most {site.max_memory_mb / 1000:g} GB and {site.max_minutes} min; "
+        "a second attempt asks for twice, a third for three times as much; no failures are counted in the hours",
+    ]
+    training = [cost(job, config, site) for job in by_rule["train"]]
+    if site.gpu_partition is None:
+        said.append("no GPUs: networks are trained and applied on CPU cores")
+    elif gpu_gb:
+        said.append(
+            f"a GPU does {site.gpu_tflops:g} TFLOP/s on these networks (site file: gpu_tflops); not measured, no GPU "
+            "was at hand: 8 would be 40 % of an A100's 19.5 in float32"
+        )
+        said.append(
+            f"training holds about {max(gpu_gb):.0f} GB on a GPU ({rates.networks.training_mb:g} bytes by voxel, "
+            "sample of a batch and channel of the first level, as measured on CPUs)"
+        )
+    cut = [c for c in training if c.hours * 60 * TRAINING_MARGIN > site.max_minutes]
+    if cut:
+        times = int(max(c.hours for c in cut) * 60 / site.max_minutes) + 1
+        said.append(
+            f"the longest training ({max(c.hours for c in cut):.0f} h) does not fit one job of {site.max_minutes} min: "
+            f"it goes on from its checkpoint in {times} attempts; give `--retries {times}`"
+        )
+    unknown = sorted(
+        {j.method for of in by_rule.values() for j in of if j.method and not j.network} - set(rates.methods)
+    )
+    if unknown:
+        said.append(f"not measured, taken for slow: the methods {', '.join(unknown)}")
+    folders = [name for name, scans in config.acquisitions.items() if isinstance(scans, BidsSet)]
+    if folders:
+        said.append(f"scans of {', '.join(folders)} have the research protocol's matrix; disk for them is not counted")
+    return said

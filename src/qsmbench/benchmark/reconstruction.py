@@ -1,27 +1,25 @@
-"""Step 3: run one method over one set; one subject's failure is a record, not the end of the job."""
+"""Run one method over one set, of whatever kind; one scan's failure is a record, not the end of the job."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from tqdm import tqdm
-from zarr.codecs import BloscCodec
 
-from qsmbench.benchmark.attempts import Attempts
+from qsmbench.benchmark.runner import Runner
+from qsmbench.core.hashes import array_hash
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
-from qsmbench.data.store import StoredSet
-from qsmbench.methods.registry import build
+from qsmbench.methods.registry import build, find
+from qsmbench.sets.contract import MapsAbout, ScanSet
 
 
-def reconstruct_set(
+def reconstruct(
+    scans: ScanSet,
     *,
-    store: Path,
     method: str,
     options: dict[str, Any],
     weights: Path | None,
@@ -30,48 +28,34 @@ def reconstruct_set(
     timings: Path,
     device: str = "cpu",
 ) -> None:
-    """Reconstruct every sample of a synthetic set.
+    """Reconstruct every scan of a set.
 
     Args:
-        store: the set; its chi is not read.
+        scans: the set; its truth is not read.
         method: name in the registry.
         options: parameters that differ from the defaults.
         weights: of a network, or None.
-        out: Zarr store to write: chi (sample, x, y, z), float32, ppm; NaN where the method failed.
-        status: JSON to write: what ran, and per sample whether it worked, the hash of the result and the course of
-            the iterations.
-        timings: CSV to write (`Attempts.times`).
+        out: folder of the maps to write, as the kind of set keeps them; where the method failed there is no map.
+        status: JSON to write: what ran, and per scan whether it worked, the hash of the map's voxels, how iterations
+            converged and what the method noted.
+        timings: CSV to write (`Runner.times`).
         device: of torch.
     """
-    stored = StoredSet(store)
-    reconstruct = build(method, options, weights)
-    group = zarr.open_group(out, mode="w", zarr_format=3, attributes={"method": method, "options": options})
-    shape = stored.grid(0).shape
-    volumes = zarr.create_array(
-        out,
-        name="chi",
-        shape=(len(stored), *shape),
-        dtype="float32",
-        chunks=(1, *shape),
-        fill_value=np.nan,
-        zarr_format=3,
-        dimension_names=("sample", "x", "y", "z"),
-        attributes={"long_name": "reconstructed magnetic susceptibility", "units": "ppm"},
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-    )
-    del group
-    attempt = Attempts(reconstruct, method, device)
+    runner = Runner(build(method, options, weights), method, device)
+    entry = find(method)
+    about = MapsAbout(method, entry.label, options, entry.resolved(options))
+    scans.start_maps(out, about)
     rows: list[dict[str, Any]] = []
-    for index in tqdm(range(len(stored)), unit="subject", desc=method, disable=None):
-        result = attempt(stored.scan(index), index)
-        row = {"sample": index, **result.outcome, "sha256": "", "convergence": []}
+    for name in tqdm(scans.names, unit="scan", desc=f"{method} on {scans.name}", disable=None):
+        result = runner(scans.scan(name), name)
+        row: dict[str, Any] = {"scan": name, **result.outcome, "sha256": "", "convergence": [], "notes": []}
         if (found := result.found) is not None:
-            chi = found.chi.numpy()
-            volumes[index] = chi
-            row["sha256"] = hashlib.sha256(np.ascontiguousarray(chi).tobytes()).hexdigest()
-            row["convergence"] = [asdict(course) for course in found.convergence]
-            row |= {"notes": list(found.notes)} if found.notes else {}
+            chi = np.ascontiguousarray(found.chi.numpy())
+            said = {"convergence": [asdict(course) for course in found.convergence], "notes": list(found.notes)}
+            scans.write_map(out, name, chi, about, said)
+            row |= {"sha256": array_hash(chi), **said}
         rows.append(row)
+    runner.check_failures()
     weights_hash = "" if weights is None else sha256_of(weights)
-    write_text_atomic(timings, attempt.times)
-    write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "samples": rows})
+    write_text_atomic(timings, runner.times)
+    write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows})

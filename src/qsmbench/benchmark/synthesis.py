@@ -1,4 +1,4 @@
-"""Step 2: make a synthetic set, a shard a job; a sample is a function of its set's name and its number alone."""
+"""Make a synthetic set, a shard a job; a sample is a function of its set's name and its number alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from qsmbench.benchmark.evaluation import config_hash
 from qsmbench.benchmark.source import head_and_draws, load_heads, read_about
-from qsmbench.config.model import SyntheticSet
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import json_hash
 from qsmbench.data import store
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.disk import check_space, set_bytes
 from qsmbench.data.download import sha256_of
 from qsmbench.data.layout import shard_files
+from qsmbench.sets.samples import SyntheticSet
 from qsmbench.simulation.recipe import Recipe
 from qsmbench.simulation.sample import Sample, make_sample
 from qsmbench.simulation.source import Heads
@@ -33,6 +33,7 @@ def create_set(path: Path, name: str, spec: SyntheticSet, seed: int, source_dir:
         "drawn_as": spec.drawn_as(name),
         "seed": seed,
         "device": spec.device,
+        "magnitude": spec.with_magnitude,
         "recipe": spec.recipe.model_dump(mode="json"),
         "heads": heads,
         "recipe_hash": recipe_hash(name, spec, seed, heads),
@@ -47,7 +48,7 @@ def recipe_hash(name: str, spec: SyntheticSet, seed: int, heads: list[dict[str, 
     drawn_from = [{"weight": head["weight"], "b0_dir": list(head["b0_dir"]), "files": head["files"]} for head in heads]
     recipe = spec.recipe.model_dump(mode="json")
     drawn = {"name": spec.drawn_as(name), "seed": seed, "device": spec.device, "magnitude": spec.with_magnitude}
-    return config_hash(drawn | {"recipe": recipe, "heads": drawn_from})
+    return json_hash(drawn | {"recipe": recipe, "heads": drawn_from})
 
 
 def sample_of(
@@ -86,15 +87,14 @@ def make_shard(
     expected = recipe_hash(name, spec, seed, read_about(source_dir))
     if store.attributes(store_path).get("recipe_hash") != expected:
         raise InputError(f"{store_path} was made for another recipe, seed or source; make its metadata with create-set")
-    first = shard * spec.samples_per_shard
-    numbers = range(first, min(first + spec.samples_per_shard, spec.n_samples))
+    numbers = spec.in_shard(shard)
     kept = {"noisy": spec.recipe.noisy, "magnitude": spec.with_magnitude}
     need = set_bytes(spec.recipe.shape, len(numbers), **kept)
     check_space(store_path, need, f"shard {shard} of {name}")
     heads, device = load_heads(source_dir), _device(spec)
     drawn: list[dict[str, Any]] = []
 
-    def samples() -> Iterator[store.Sample]:
+    def samples() -> Iterator[store.StoredSample]:
         for number in tqdm(numbers, unit="sample", disable=None):
             drawn_as = spec.drawn_as(name)
             sample = sample_of(
@@ -118,10 +118,10 @@ def make_shard(
     write_json_atomic(hashes, {"set": name, "shard": shard, "seed": seed, "samples": rows, "files": files})
 
 
-def _stored(sample: Sample, spec: SyntheticSet) -> store.Sample:
+def _stored(sample: Sample, spec: SyntheticSet) -> store.StoredSample:
     volumes = (sample.chi, sample.local_field, sample.mask)
     noise = sample.field_noise if spec.with_magnitude else None
-    return store.Sample(*volumes, sample.voxel_size, sample.b0_dir, sample.magnitude, noise)
+    return store.StoredSample(*volumes, sample.voxel_size, sample.b0_dir, sample.magnitude, noise)
 
 
 def _device(spec: SyntheticSet) -> torch.device | None:

@@ -16,47 +16,54 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from qsmbench.benchmark.attempts import Attempts
+from qsmbench.benchmark.runner import Runner
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
-from qsmbench.data.store import StoredSet
 from qsmbench.methods.registry import build
 from qsmbench.metrics.registry import METRICS, score
+from qsmbench.sets.contract import ScanSet
 
 
 def tune_point(
-    *, store: Path, method: str, options: dict[str, Any], weights: Path | None, metric: str, device: str, out: Path
+    scans: ScanSet,
+    *,
+    method: str,
+    options: dict[str, Any],
+    weights: Path | None,
+    metric: str,
+    device: str,
+    out: Path,
 ) -> None:
     """Reconstruct and score a tuning set with one choice of parameters.
 
     Args:
-        store: the set.
+        scans: the set.
         method: name in the registry.
         options: parameters that differ from the defaults.
         weights: of a network, or None.
         metric: name of the score.
         device: of torch.
-        out: JSON to write: the options, the score of each sample (null where the method failed), their mean.
+        out: JSON to write: the options, the score of each scan (null where the method failed), their mean.
     """
-    stored = StoredSet(store)
-    attempt = Attempts(build(method, options, weights), method, device)
+    runner = Runner(build(method, options, weights), method, device)
     scores: list[float | None] = []
     messages = []
-    for index in tqdm(range(len(stored)), unit="subject", desc=f"{method} {options}", disable=None):
-        reference = stored.reference(index)
-        result = attempt(stored.scan(index), index)
+    for name in tqdm(scans.names, unit="scan", desc=f"{method} {options}", disable=None):
+        reference = scans.reference(name)
+        result = runner(scans.scan(name), name)
         if result.found is None:
             scores.append(None)
-            messages.append(f"sample {index}: {result.message}")
+            messages.append(f"scan {name}: {result.message}")
             continue
         values = score(result.found.chi.numpy(), reference.chi, reference.mask, reference.grid.voxel_size, [metric])
         scores.append(float(values[metric]))
+    runner.check_failures()
     known = [s for s in scores if s is not None]
     mean = math.fsum(known) / len(known) if len(known) == len(scores) else None
     write_json_atomic(out, {"options": options, "metric": metric, "mean": mean, "scores": scores, "failures": messages})
 
 
-def choose(points: Sequence[Path], *, tuned_on: str, fixed: dict[str, Any], out: Path, table: Path) -> None:
+def select_parameters(points: Sequence[Path], *, tuned_on: str, fixed: dict[str, Any], out: Path, table: Path) -> None:
     """Take the best point of a grid.
 
     Args:

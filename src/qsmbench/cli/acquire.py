@@ -3,16 +3,17 @@
 import argparse
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from qsmbench.benchmark.acquisition import acquire_subject, write_dataset
-from qsmbench.cli.common import parse_spec
-from qsmbench.config.model import SimulatedSet
 from qsmbench.core.errors import InputError
+from qsmbench.sets.simulated import SimulatedSet
 from qsmbench.simulation.acquisition.cases import CASES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--protocol", choices=("research", "clinical"), help="the sequence")
+    parser.add_argument("--protocol", choices=("research", "clinical"), required=True, help="the sequence")
     parser.add_argument(
         "--subject", action="append", choices=tuple(CASES), help="whom to scan; may be repeated (default: all)"
     )
@@ -20,23 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scale", type=float, nargs=3, default=(1.0, 1.0, 1.0), metavar=("X", "Y", "Z"), help="larger voxels"
     )
     parser.add_argument("--snr", type=float, help="of the brain at the first echo; 0 without noise")
-    parser.add_argument("--spec", help="the set's section of the configuration, JSON, in place of the three above")
     parser.add_argument("--name", default="acquisitions", help="of the set; part of the seed (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=2019, help="default: %(default)s")
     parser.add_argument("--out-dir", type=Path, required=True, help="BIDS folder to write")
-    parser.add_argument(
-        "--part", choices=("all", "dataset", "subjects"), default="all", help="workflow: description or subjects alone"
-    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Simulate on one thread: jobs run side by side."""
+    """Simulate on one thread: several commands may run side by side."""
     import torch
 
     torch.set_num_threads(1)
-    if arguments.spec is not None:
-        spec = parse_spec(SimulatedSet, arguments.spec)
-    elif arguments.protocol is not None:
+    try:
         spec = SimulatedSet(
             kind="simulated",
             protocol=arguments.protocol,
@@ -44,10 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
             scale=tuple(arguments.scale),
             snr=arguments.snr,
         )
-    else:
-        raise InputError("say which --protocol to simulate: research or clinical")
-    if arguments.part != "subjects":
-        write_dataset(spec, arguments.name, arguments.out_dir)
-    if arguments.part != "dataset":
-        for subject in arguments.subject or spec.subjects:
-            acquire_subject(spec, arguments.name, subject, arguments.seed, arguments.out_dir)
+    except ValidationError as error:
+        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    write_dataset(spec, arguments.name, arguments.out_dir)
+    for subject in spec.subjects:
+        acquire_subject(spec, arguments.name, subject, arguments.seed, arguments.out_dir)

@@ -23,10 +23,11 @@ def run(arguments: argparse.Namespace) -> None:
         write_text_atomic(arguments.out, document())
         return
     from qsmbench.benchmark.disk import disk_plan
-    from qsmbench.benchmark.plan import check_against_registries
+    from qsmbench.benchmark.registry_checks import check_against_registries
+    from qsmbench.benchmark.run import Run
 
     config = read_config(arguments.file)
     check_against_registries(config, str(arguments.file))
     n_samples = sum(s.n_samples for s in config.synthetic.values())
     print(f"{arguments.file}: {len(config.methods)} methods, {len(config.synthetic)} sets, {n_samples} samples: valid")
-    print(disk_plan(config))
+    print(disk_plan(Run(config)))

@@ -27,24 +27,7 @@ COMMANDS = (
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("run", "qsmbench.cli.run", "run the workflow in this folder: sets, networks, reconstructions, scores, report"),
     ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),
-    ("source", "qsmbench.cli.source", "workflow: bring the source head into place"),
-    ("create-set", "qsmbench.cli.create_set", "workflow: write the metadata of a synthetic set"),
-    ("make-shard", "qsmbench.cli.make_shard", "workflow: make one shard of a synthetic set"),
-    ("make-labels", "qsmbench.cli.make_labels", "workflow: label the tissues of a test set"),
-    ("train", "qsmbench.cli.train", "workflow: train a network on a synthetic set"),
-    ("give-weights", "qsmbench.cli.give_weights", "workflow: copy trained weights to the results"),
-    ("tune-point", "qsmbench.cli.tune_point", "workflow: score one choice of parameters on a tuning set"),
-    ("choose", "qsmbench.cli.choose", "workflow: take the best of a method's choices of parameters"),
-    ("reconstruct-set", "qsmbench.cli.reconstruct_set", "workflow: run one method over one set"),
-    ("evaluate", "qsmbench.cli.evaluate", "workflow: score one method's maps of one set"),
-    (
-        "reconstruct-subjects",
-        "qsmbench.cli.reconstruct_subjects",
-        "workflow: run one method over the scans of a prepared set",
-    ),
-    ("evaluate-subjects", "qsmbench.cli.evaluate_subjects", "workflow: score maps or fields of a simulated set"),
-    ("collect-scores", "qsmbench.cli.collect_scores", "workflow: join score tables"),
-    ("method-table", "qsmbench.cli.method_table", "workflow: errors and costs of every method in one table"),
+    ("step", "qsmbench.cli.step", "do one job of the workflow, as its rules call it"),
 )
 
 # What is not among the core dependencies, and the part of qsmbench that brings it (pyproject.toml; a test compares).
@@ -70,28 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0 done, 1 failed or findings, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     wanted = next((a for a in arguments if not a.startswith("-")), None)
+    called = " ".join(a for a in arguments[: 2 if wanted == "step" else 1] if not a.startswith("-"))
     try:
         parsed = _parsed(arguments, wanted)
         with recorded(str(wanted), arguments) as facts:
-            facts["seed"] = getattr(parsed, "seed", None)
-            status: int = parsed.run(parsed) or 0
+            facts.update(parsed.facts_(parsed))
+            status: int = parsed.do_(parsed) or 0
             return status
     except InputError as error:
         for line in str(error).splitlines():
-            print(f"qsmbench {wanted}: {line}", file=sys.stderr)
+            print(f"qsmbench {called}: {line}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        print(f"qsmbench {wanted}: {error.name} is not installed: pip install 'qsmbench[{extra}]'", file=sys.stderr)
+        print(f"qsmbench {called}: {error.name} is not installed: pip install 'qsmbench[{extra}]'", file=sys.stderr)
         return 2
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        print(f"qsmbench {wanted}: {error.strerror or error}{place}", file=sys.stderr)
+        print(f"qsmbench {called}: {error.strerror or error}{place}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"qsmbench {wanted}: interrupted", file=sys.stderr)
+        print(f"qsmbench {called}: interrupted", file=sys.stderr)
         return 130
 
 
@@ -109,7 +93,8 @@ def _parsed(arguments: list[str], wanted: str | None) -> argparse.Namespace:
         if name == wanted:
             command = importlib.import_module(module)
             command.add_arguments(subparser)
-            subparser.set_defaults(run=command.run)
+            # Not under names that a command may have for arguments of its own.
+            subparser.set_defaults(do_=command.run, facts_=getattr(command, "facts", lambda parsed: {}))
     passed_on: list[str] = []
     if wanted == "run" and "--" in arguments:
         dashes = arguments.index("--")

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from qsmbench.benchmark.forecast import forecast
+from qsmbench.benchmark.plan import plan
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site, read_site
 from qsmbench.config.load import read_config
 
@@ -19,4 +20,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print Markdown: jobs, core hours, GPU hours, memory, disk, and what was assumed."""
     site = Site(gpu_partition="gpu") if arguments.site is None else read_site(arguments.site)
-    print(forecast(read_config(arguments.config), site), end="")
+    print(plan(Run(read_config(arguments.config)), site), end="")

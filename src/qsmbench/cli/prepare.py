@@ -2,16 +2,13 @@
 
 import argparse
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from qsmbench.cli.common import parse_json, parse_options
+from qsmbench.cli.common import parse_options, shown_log
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.dataset import prepare_bids, prepare_files
 from qsmbench.preparation.settings import BACKGROUNDS, PreparationSettings
@@ -40,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.NAME=VALUE",
         help="any setting of docs/preparation.md, e.g. background.radius=5",
     )
-    parser.add_argument("--spec", default="{}", metavar="JSON", help="settings as JSON; the options above go before")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
 
 
@@ -50,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads < 1:
         raise InputError(f"--threads must be at least 1, got {arguments.threads}")
     torch.set_num_threads(arguments.threads)
-    with shown_log():
+    with shown_log("qsmbench.preparation", "prepare"):
         _prepare(arguments, settings)
 
 
@@ -78,29 +74,13 @@ def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> No
     )
 
 
-@contextmanager
-def shown_log() -> Iterator[None]:
-    """Show the preparation's log lines, and no library's, on standard error."""
-    logger = logging.getLogger("qsmbench.preparation")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("qsmbench prepare: %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
 def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
-    """Return the settings that --spec, --option, --background and --flip-phase make together.
+    """Return the settings that --option, --background and --flip-phase make together.
 
     Raises:
         InputError: an unknown setting or a value that does not fit.
     """
-    tree = parse_json(arguments.spec, "--spec")
-    if not isinstance(tree, dict):
-        raise InputError("--spec must be a JSON object")
+    tree: dict[str, Any] = {}
     if arguments.flip_phase:
         _set(tree, "phase.flipped", True)
     if arguments.background is not None:

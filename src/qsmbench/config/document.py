@@ -17,7 +17,7 @@ from qsmbench.networks.architectures import ARCHITECTURES
 _HEAD = """# Configuration
 
 Every key of `config.yaml`. This page is written by `qsmbench config docs` from the model that validates the
-configuration; edit the descriptions there (`src/qsmbench/config/model.py`, `src/qsmbench/simulation/recipe.py`).
+configuration; edit the descriptions there (`src/qsmbench/config`, `sets`, `heads`, `simulation/recipe.py`).
 `<name>` stands for a name of your choice (letters, digits, hyphens).
 """
 

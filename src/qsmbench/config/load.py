@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -13,20 +15,20 @@ from pydantic import BaseModel, ValidationError
 from qsmbench.config.model import Config
 from qsmbench.config.networks import section_of
 from qsmbench.core.errors import InputError
-from qsmbench.preparation.settings import BACKGROUNDS
 
 
 def read_config(path: Path) -> Config:
-    """Read and validate a YAML configuration.
+    """Read and validate a configuration in YAML, or in JSON as a run keeps it.
 
     Raises:
         InputError: the file is missing or not YAML, or as :func:`check_config`.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"config {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise InputError(f"config {path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"config {path} must be a mapping of keys to values")
@@ -48,7 +50,7 @@ def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
 
 def _explain(error: Any, content: Mapping[str, Any]) -> str:
     loc: tuple[str | int, ...] = error["loc"]
-    path = ".".join(str(part) for part in loc if part not in _TAGS)
+    path = ".".join(str(part) for part in loc if part not in _tags())
     if error["type"] == "extra_forbidden":
         known = _known_keys(loc[:-1], content)
         close = difflib.get_close_matches(str(loc[-1]), known, n=1)
@@ -63,7 +65,20 @@ def _explain(error: Any, content: Mapping[str, Any]) -> str:
     return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
 
 
-_TAGS = ("phantom", "challenge2016", "nifti", "mixture", "simulated", "bids", *BACKGROUNDS)
+@cache
+def _tags() -> frozenset[str]:
+    """The kinds of everything that comes in kinds: they stand in pydantic's path of a key and not in the file's."""
+    found: set[str] = set()
+    models: list[Any] = [Config]
+    while models:
+        annotation = models.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            kind = annotation.model_fields.get("kind")
+            found |= set(get_args(kind.annotation)) if kind is not None else set()
+            models += [info.annotation for info in annotation.model_fields.values()]
+        else:
+            models += [a for a in get_args(annotation) if a is not Ellipsis and not isinstance(a, str)]
+    return frozenset(found)
 
 
 def _known_keys(loc: Sequence[str | int], content: Mapping[str, Any]) -> list[str]:

@@ -7,166 +7,16 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from qsmbench.config.networks import AnyNetwork, GivenNetwork, Network
 from qsmbench.core.section import Name, Section
-from qsmbench.preparation.settings import PreparationSettings
-from qsmbench.simulation.acquisition.protocol import CaseName
-from qsmbench.simulation.recipe import Recipe
-
-_SIDES = ("LR", "PA", "IS")
-
-
-def _orientation(axes: str) -> str:
-    if sorted(next((i for i, pair in enumerate(_SIDES) if side in pair), -1) for side in axes) != [0, 1, 2]:
-        raise ValueError(f"axes are three letters, one each of L or R, P or A, I or S (such as LPS), not '{axes}'")
-    return axes
-
-
-Axes = Annotated[str, AfterValidator(_orientation)]
-
-
-class PhantomSource(Section):
-    """The embedded numerical head: MNI152 anatomy, published susceptibilities, no download."""
-
-    kind: Literal["phantom"] = Field(description="use the embedded numerical head phantom")
-    seed: int = Field(0, description="seed of the phantom's texture and veins")
-
-
-class ChallengeSource(Section):
-    """The COSMOS map of the 2016 QSM reconstruction challenge (Langkammer 2018, doi 10.1002/mrm.26830)."""
-
-    kind: Literal["challenge2016"] = Field(description="use the COSMOS map of the 2016 challenge")
-    archive: Path | None = Field(
-        None, description="the archive or its unpacked folder, where it is at hand; otherwise it is downloaded"
-    )
-    cache: Path = Field(Path(".cache/challenge2016"), description="where the download is kept")
-
-
-class NiftiSource(Section):
-    """Any susceptibility map in ppm as NIfTI."""
-
-    kind: Literal["nifti"] = Field(description="use a NIfTI file")
-    chi: Path = Field(description="susceptibility map, ppm")
-    mask: Path | None = Field(None, description="brain mask; by default where chi is not zero, holes filled")
-    magnitude: Path | None = Field(None, description="its magnitude image; by default one is made from the map")
-    b0_dir: tuple[float, float, float] | None = Field(
-        None, description="direction of B0 in voxel axes; by default the scanner's z axis through the affine"
-    )
-    axes: Axes | None = Field(
-        None,
-        description="side of the patient that each voxel axis runs to (such as LPS), where the file's affine is wrong",
-    )
-
-
-OneHead = PhantomSource | ChallengeSource | NiftiSource
-
-
-class MixedHead(Section):
-    """One head of a mixture."""
-
-    weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the other heads")
-    head: OneHead = Field(discriminator="kind", description="where it comes from")
-
-
-class MixtureSource(Section):
-    """Several heads; each sample is made from one of them, drawn by weight."""
-
-    kind: Literal["mixture"] = Field(description="mix several heads")
-    heads: tuple[MixedHead, ...] = Field(min_length=1, description="the heads")
-
-
-Source = Annotated[OneHead | MixtureSource, Field(discriminator="kind")]
-
-
-class SyntheticSet(Section):
-    """A set of synthetic samples in one Zarr store."""
-
-    label: str = Field("", description="heading in the report; by default the set's name")
-    role: Literal["train", "tune", "test"] = Field(
-        description="train sets feed networks, tune sets choose parameters, test sets are reconstructed and scored"
-    )
-    n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
-    samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
-    device: Literal["cpu", "cuda"] = Field(
-        "cpu",
-        description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
-    )
-    recipe: Recipe = Field(default_factory=Recipe, description="how a sample is made from the source")
-    magnitude: bool | None = Field(
-        None,
-        description="keep a magnitude image, for methods that weight by it or look for edges in it; by default in tune "
-        "and test sets",
-    )
-    draws_of: Name | None = Field(
-        None,
-        description="another set whose draws this one takes: sample by sample the same head, shapes and noise level, "
-        "so that the two differ only in what their recipes differ in",
-    )
-
-    def drawn_as(self, name: str) -> str:
-        """The set in whose name the samples of this one, called ``name``, are drawn."""
-        return self.draws_of or name
-
-    @property
-    def with_magnitude(self) -> bool:
-        """Whether samples come with a magnitude image (and the noise that follows it)."""
-        return self.role != "train" if self.magnitude is None else self.magnitude
-
-    @property
-    def n_shards(self) -> int:
-        """Number of shards, the last of which may be partly filled."""
-        return -(-self.n_samples // self.samples_per_shard)
-
-
-class SimulatedSet(Section):
-    """Simulated acquisitions of whole heads, with their truth."""
-
-    kind: Literal["simulated"] = Field(description="simulate the acquisitions")
-    label: str = Field("", description="heading in the report; by default the set's name")
-    protocol: Literal["research", "clinical"] = Field(
-        description="0.5x0.5x2.0 mm, 256x320x64, 4 echoes; or 0.76x0.76x3.0 mm, 288x288x50, 7 echoes"
-    )
-    subjects: tuple[CaseName, ...] = Field(min_length=1, description="whom to scan")
-    scale: tuple[float, float, float] = Field(
-        (1.0, 1.0, 1.0), description="factors on the voxel size along x, y, z; the field of view stays"
-    )
-    snr: float | None = Field(
-        None,
-        ge=0,
-        description="brain at the first echo; by default the protocol's (30, 40; more in larger voxels); 0: no noise",
-    )
-    fineness: float = Field(1.0, gt=0, description="factor on the number of fine voxels that make an acquired one")
-    source: Annotated[OneHead, Field(discriminator="kind")] = Field(
-        PhantomSource(kind="phantom"), description="the brain: the phantom with tissues and veins, or any map"
-    )
-    preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
-
-    @model_validator(mode="after")
-    def _scale_enlarges(self) -> SimulatedSet:
-        if any(s < 1 for s in self.scale):
-            raise ValueError("scale: factors are 1 (the protocol) or more (coarser)")
-        if len(set(self.subjects)) < len(self.subjects):
-            raise ValueError("subjects: a subject is listed twice")
-        return self
-
-
-class BidsSet(Section):
-    """Acquisitions of one's own, in a BIDS folder; without a truth they get maps and figures, and no scores."""
-
-    kind: Literal["bids"] = Field(description="use a BIDS folder")
-    label: str = Field("", description="heading in the report; by default the set's name")
-    folder: Path = Field(description="the dataset: sub-<label>/[ses-<label>/]anat/*_MEGRE.nii.gz")
-    subjects: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")], ...] = Field(
-        (), description="labels without sub-; by default every subject of the folder"
-    )
-    preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
-
-
-AcquiredSet = Annotated[SimulatedSet | BidsSet, Field(discriminator="kind")]
+from qsmbench.heads.phantom import PhantomSource
+from qsmbench.heads.registry import HeadSource
+from qsmbench.sets.registry import AcquiredSet, AnySet
+from qsmbench.sets.samples import SyntheticSet
 
 
 class Tuning(Section):
@@ -228,7 +78,7 @@ class Config(Section):
 
     seed: int = Field(2019, description="root of every random number of the synthetic sets")
     results: Path = Field(Path("results"), description="folder of everything the run makes")
-    source: Source = Field(
+    source: HeadSource = Field(
         PhantomSource(kind="phantom"), description="the susceptibility map that synthetic samples are made from"
     )
     synthetic: dict[Name, SyntheticSet] = Field(default_factory=dict, description="synthetic sets by name")
@@ -241,6 +91,12 @@ class Config(Section):
     methods: dict[Name, MethodRun] = Field(min_length=1, description="methods to run, by the name of their table row")
     evaluation: Evaluation = Field(Evaluation(), description="what is scored")
     report: Report = Field(Report(), description="the report")
+
+    @property
+    def sets(self) -> dict[str, AnySet]:
+        """The sets that methods are run on, of every kind, in the order of the report."""
+        tests: dict[str, AnySet] = {name: spec for name, spec in self.synthetic.items() if spec.role == "test"}
+        return tests | dict(self.acquisitions)
 
     @property
     def trained_networks(self) -> dict[str, Network]:
@@ -286,6 +142,7 @@ class Config(Section):
                     raise ValueError(f"methods.{name}.tuning.grid.{empty[0]}: no values to try")
         if not self.acquisitions and not any(s.role == "test" for s in self.synthetic.values()):
             raise ValueError("synthetic: no set has role: test, and there are no acquisitions: nothing to evaluate")
+        # One wildcard spans the sets of every kind.
         if both := sorted(set(self.synthetic) & set(self.acquisitions)):
             raise ValueError(f"acquisitions.{both[0]}: a synthetic set has the same name")
         return self

@@ -103,15 +103,20 @@ class Reference:
         chi: (x, y, z) float32 array, ppm.
         mask: (x, y, z) bool array on which every method is scored.
         grid: the geometry.
+        extent: (x, y, z) bool array of what a map should cover, where the mask is only that part of it that the field
+            is known in; coverage is a share of it. None: the mask itself.
     """
 
     chi: np.ndarray
     mask: np.ndarray
     grid: Grid
+    extent: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.grid.check_shape("reference chi", self.chi.shape)
         self.grid.check_shape("reference mask", self.mask.shape)
+        if self.extent is not None:
+            self.grid.check_shape("reference's extent", self.extent.shape)
 
 
 def _tensor(value: torch.Tensor | ArrayLike) -> torch.Tensor:

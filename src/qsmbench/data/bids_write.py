@@ -22,8 +22,6 @@ from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.nifti import write_volume
 
 BIDS_VERSION = "1.10.0"
-# Where a simulated dataset keeps its truth, below its own folder.
-TRUTH = "derivatives/ground-truth"
 # Scanners store magnitude as integers; this is the largest of them.
 MAGNITUDE_TOP = 32000
 

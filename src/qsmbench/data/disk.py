@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Shape
+
+if TYPE_CHECKING:
+    from qsmbench.core.grid import Shape
 
 # Bytes a voxel of chi, local_field and mask together, compressed: somewhat above what docs/synthesis.md measures.
 _PLAIN = 1.7

@@ -50,7 +50,7 @@ _VECTORS = {
 
 
 @dataclass(frozen=True)
-class Sample:
+class StoredSample:
     """One sample as stored: what the simulation hands over."""
 
     chi: np.ndarray
@@ -113,7 +113,7 @@ def _declare(path: Path, name: str, **specification: Any) -> None:
     zarr.create_array(path, name=name, fill_value=0, zarr_format=3, **specification)
 
 
-def write_shard(path: Path, shard: int, samples: Iterable[Sample]) -> list[dict[str, str]]:
+def write_shard(path: Path, shard: int, samples: Iterable[StoredSample]) -> list[dict[str, str]]:
     """Write one whole shard; return, a dictionary a sample, the SHA-256 of what was stored of each variable.
 
     Raises:

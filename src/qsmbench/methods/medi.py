@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Step:
+class NewtonStep:
     """One Gauss-Newton step: conjugate-gradient iterations, |dx| / |x|, both parts of the objective afterwards."""
 
     n_cg: int
@@ -94,7 +94,7 @@ class MEDI(Method):
         chi, _, course = self.solve(scan)
         return chi, (course,)
 
-    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[Step], Convergence]:
+    def solve(self, scan: Scan) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.
 
         Raises:
@@ -150,12 +150,12 @@ class _Problem:
         """|G|^2 in k-space."""
         return gradient_power(self.padded, self.grid.voxel_size).to(self.field.device)
 
-    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[Step], Convergence]:
+    def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Gauss-Newton from zero until the update is small."""
         options, twice = self.options, 2 * self.options.fidelity
         x, fx = torch.zeros_like(self.field), torch.zeros_like(self.field)
         weights = data_weights(noise, self.mask)
-        steps: list[Step] = []
+        steps: list[NewtonStep] = []
         with Iteration("MEDI", "relative update", options.tolerance, options.max_iterations) as iteration:
             for _ in range(options.max_iterations):
                 squared = weights * weights
@@ -176,7 +176,9 @@ class _Problem:
                 x += found.x
                 update = dot(found.x, found.x) ** 0.5 / before if before > 0 else 1.0
                 fx = self.convolve(x)
-                steps.append(Step(found.n_iterations, found.residual, update, self._l1(x), self._data(fx, squared)))
+                steps.append(
+                    NewtonStep(found.n_iterations, found.residual, update, self._l1(x), self._data(fx, squared))
+                )
                 logger.debug("MEDI step %d: %s", len(steps), steps[-1])
                 if iteration.step(update, converged=dot(x, x) == 0):
                     break

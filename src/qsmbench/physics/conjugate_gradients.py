@@ -24,7 +24,7 @@ def dot(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class CgSolution:
     """The solution ``x``, the steps done and |b - A x| / |b| at the end."""
 
     x: torch.Tensor
@@ -39,7 +39,7 @@ def conjugate_gradients(
     *,
     tolerance: float,
     max_iterations: int,
-) -> Solution:
+) -> CgSolution:
     """Solve A x = b from x = 0 until |b - A x| <= ``tolerance`` |b|.
 
     Args:
@@ -53,7 +53,7 @@ def conjugate_gradients(
     residual = b.clone()
     start = norm = dot(b, b) ** 0.5
     if start == 0:
-        return Solution(x, 0, 0.0)
+        return CgSolution(x, 0, 0.0)
     direction = torch.zeros_like(b)
     energy = 1.0
     for iteration in range(max_iterations):
@@ -64,13 +64,13 @@ def conjugate_gradients(
         curvature = dot(direction, image)
         # Rounding, or a right-hand side in A's null space: no descent is left to be had.
         if not curvature > 0:
-            return Solution(x, iteration, norm / start)
+            return CgSolution(x, iteration, norm / start)
         x.add_(direction, alpha=energy / curvature)
         residual.sub_(image, alpha=energy / curvature)
         norm = dot(residual, residual) ** 0.5
         if norm <= tolerance * start:
-            return Solution(x, iteration + 1, norm / start)
-    return Solution(x, max_iterations, norm / start)
+            return CgSolution(x, iteration + 1, norm / start)
+    return CgSolution(x, max_iterations, norm / start)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

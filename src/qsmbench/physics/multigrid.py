@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qsmbench.core.grid import Triple
-from qsmbench.physics.conjugate_gradients import Solution, conjugate_gradients
+from qsmbench.physics.conjugate_gradients import CgSolution, conjugate_gradients
 
 Float = NDArray[np.float32]
 # By how much a coarse correction is enlarged; two would be right for a smooth error on a large domain.
@@ -75,7 +75,7 @@ class Poisson:
         _laplacian(inside, self._levels[0].matrix[3], self._weights, b)
         return b[1:-1, 1:-1, 1:-1]
 
-    def solve(self, b: Float, *, tolerance: float, max_iterations: int) -> Solution:
+    def solve(self, b: Float, *, tolerance: float, max_iterations: int) -> CgSolution:
         """Solve for x (x, y, z) from ``b``, zero outside the domain, to |b - A x| <= ``tolerance`` |b|."""
         finest = self._levels[0]
 
@@ -92,7 +92,7 @@ class Poisson:
             max_iterations=max_iterations,
         )
         inner = solution.x[1:-1, 1:-1, 1:-1].contiguous()
-        return Solution(inner, solution.n_iterations, solution.residual)
+        return CgSolution(inner, solution.n_iterations, solution.residual)
 
     def _cycle(self, number: int, b: Float) -> Float:
         level = self._levels[number]

@@ -74,7 +74,8 @@ def recorded(command: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]
         arguments: of the command line.
 
     Yields:
-        A dictionary that goes into the record; the block may add to it (a seed, say).
+        A dictionary that goes into the record; the block may add to it (what the job was told, say), or name the
+        command more closely.
     """
     facts: dict[str, Any] = {}
     target = os.environ.get(VARIABLE)
@@ -112,7 +113,7 @@ def recorded(command: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]
         **_files(opened, results),
     }
     record["ended"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-    write_json_atomic(folder / f"{job_name(command, arguments)}.json", record)
+    write_json_atomic(folder / f"{job_name(record['command'], arguments)}.json", record)
 
 
 def job_name(command: str, arguments: Sequence[str]) -> str:
@@ -170,7 +171,7 @@ def _software() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobRecord:
     """A record as read.
 
     Attributes:
@@ -201,18 +202,13 @@ class Job:
         """ISO 8601, UTC: sorts by time."""
         return str(self.content["ended"])
 
-    def option(self, name: str) -> str | None:
-        """The value that followed ``--name`` on the command line."""
-        given: list[str] = self.content["arguments"]
-        return given[given.index(name) + 1] if name in given[:-1] else None
-
     @property
     def text(self) -> str:
         """The command as people would name it: what it does, and the file it made first."""
-        return f"qsmbench {self.command}" + (f" -> {min(self.outputs)}" if self.outputs else "")
+        return f"qsmbench step {self.command}" + (f" -> {min(self.outputs)}" if self.outputs else "")
 
 
-def read_jobs(results: Path) -> tuple[list[Job], list[str]]:
+def read_jobs(results: Path) -> tuple[list[JobRecord], list[str]]:
     """Return the records in the order in which the jobs ended, and the paths of files that are none."""
     jobs, broken = [], []
     for path in sorted((results / JOBS).glob("*.json")):
@@ -225,7 +221,7 @@ def read_jobs(results: Path) -> tuple[list[Job], list[str]]:
         except (ValueError, KeyError, TypeError):
             complete = False
         if complete:
-            jobs.append(Job(name, content))
+            jobs.append(JobRecord(name, content))
         else:
             broken.append(name)
     return sorted(jobs, key=lambda job: (job.ended, job.path)), broken
@@ -235,7 +231,7 @@ _SHAPE = {"command": str, "arguments": list, "inputs": dict, "outputs": dict, "e
           "started": str, "code": dict, "environment": str, "threads": dict}  # fmt: skip
 
 
-def makers(jobs: Sequence[Job]) -> dict[str, Job]:
+def makers(jobs: Sequence[JobRecord]) -> dict[str, JobRecord]:
     """Each file's last maker."""
     return {path: job for job in jobs for path in job.outputs}
 

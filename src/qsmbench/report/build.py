@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path, write_text_atomic
+from qsmbench.data.layout import RunLayout
 from qsmbench.report.bibliography import bibliography
 from qsmbench.report.comparisons import compare
 from qsmbench.report.conditions import Condition, condition_alt_text, condition_figure, voxel_size_conditions
 from qsmbench.report.costs import cost_rows, write_costs
 from qsmbench.report.curves import curve_alt_text, read_record, training_figure
-from qsmbench.report.display import Display, read_display
+from qsmbench.report.display import Display
 from qsmbench.report.distributions import distribution_figure, shown_columns
-from qsmbench.report.figures import alt_text, subject_figure
 from qsmbench.report.formats import write_tables
 from qsmbench.report.page import Picture, SetSection, render_page
-from qsmbench.report.results import Results, costs, noise_levels, with_tuning
-from qsmbench.report.scans import ScanVolumes, read_fields, scan_pictures
-from qsmbench.report.scores import WHOLE_MASK, failures, read_scores
-from qsmbench.report.slices import choose_planes
-from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
+from qsmbench.report.pictures import read_fields, scan_pictures
+from qsmbench.report.results import costs, with_tuning
+from qsmbench.report.scores import failures, read_scores
 from qsmbench.report.statistics import summarise
 from qsmbench.report.sweeps import find_sweeps, sweep_alt_text, sweep_figure
-from qsmbench.report.tables import Table, build_table, file_stem, fixed, paper_table
+from qsmbench.report.tables import Table, build_table, file_stem, paper_table
 from qsmbench.report.viewer import build_viewer
-from qsmbench.report.volumes import SetVolumes, Subjects
-from qsmbench.report.zoom import REACH, strongest_source
+from qsmbench.report.volumes import SetVolumes
+from qsmbench.sets.contract import ScanSet
 
 
-def build_report(
-    scores_path: Path,
-    display_path: Path,
-    volumes: Mapping[str, tuple[Path, Mapping[str, Path]]],
-    records: Mapping[str, Path],
-    out_dir: Path,
-    *,
-    found: Results | None = None,
-) -> Path:
-    """Make the report.
+def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet], out_dir: Path) -> Path:
+    """Make the report of a results folder, as far as its files are there.
 
     Args:
-        scores_path: `scores.parquet`, see `qsmbench.report.scores`.
-        display_path: `display.json`, see `qsmbench.report.display`.
-        volumes: set to its Zarr store and, by method, the stores of the reconstructions. Sets may be left out: they
-            have tables and no figures then.
-        records: network to its `record.csv`.
+        layout: of the folder; its scores must be there.
+        display: what is shown, and how it is called.
+        sets: the sets of the run; one whose data are gone has tables and no figures, and so has a method on a set
+            without its maps.
         out_dir: made where it is not there.
-        found: what else the run left: scans, timings, memory, what was drawn.
 
     Returns:
         Path of `index.html`; beside it `tables/`, `figures/`, `methods.bib`, and `runtime.csv` where there are timings.
@@ -60,37 +46,25 @@ def build_report(
     Raises:
         InputError: an input that is missing or not what it should be.
     """
-    display = read_display(display_path)
-    scores = read_scores(scores_path, display)
-    unknown = sorted(set(volumes) - set(display.sets))
-    if unknown:
-        raise InputError(f"volumes are given for the set '{unknown[0]}', which {display_path} does not list")
+    scores = read_scores(layout.all_scores, display)
     summary = summarise(scores, display)
     comparisons = compare(scores, display)
     write_tables(summary, display, out_dir / "tables", comparisons)
 
-    found = found or Results()
-    display = with_tuning(display, found)
-    opened = {name: SetVolumes(*volumes[name]) for name in display.sets if name in volumes}
-    subjects: dict[str, Subjects] = {
-        name: opened[name] if name in opened else ScanVolumes(found.scans[name])
-        for name in display.sets
-        if name in opened or name in found.scans
+    display = with_tuning(display, layout)
+    opened = {
+        name: SetVolumes(scans, [run for run in display.methods if layout.maps(name, run).is_dir()])
+        for name, scans in sets.items()
+        if name in display.sets and scans.folder.is_dir()
     }
     sections = []
     for name in display.sets:
         table = build_table(summary, display, name, comparisons, "whole")
         regions = build_table(summary, display, name, comparisons, "regions")
-        pictures: list[Picture] = []
-        convention = ""
-        spectrum = None
-        if name in opened:
-            spectrum = _spectrum(name, opened[name], display)
-            pictures, convention = _subject_pictures(name, opened[name], scores, display)
-        scans = found.scans.get(name)
-        if scans is not None:
-            texts = {scan.name: _first_scores(scores, display, name, scan.name) for scan in scans}
-            pictures, convention = scan_pictures(name, scans[: display.n_samples_shown], texts, display)
+        pictures, convention, spectrum = (
+            scan_pictures(name, opened[name], scores, display) if name in opened else ([], "", None)
+        )
+        fields = layout.field_errors(name)
         sections.append(
             SetSection(
                 name,
@@ -100,22 +74,22 @@ def build_report(
                 convention,
                 regions,
                 spectrum,
-                fields=read_fields(found.fields[name]) if name in found.fields else (),
-                scored=scans is None or any(scan.chi_ref is not None for scan in scans),
+                fields=read_fields(fields) if fields.is_file() else (),
+                scored=name not in sets or sets[name].scored,
             )
         )
-    curves = []
-    for network, path in records.items():
-        record = read_record(path)
-        label = display.methods[network].label if network in display.methods else network
-        png = training_figure(record)
-        curves.append(Picture(f"training-{file_stem(network)}", png, curve_alt_text(record, label), label))
-    looks = [p for label, folder in found.inspections.items() for p in inspection_pictures(label, folder)]
-    trends = _trends(scores, display, opened, found)
+    curves = _curves(layout, display)
+    looks = [
+        picture
+        for name, spec in display.config.get("synthetic", {}).items()
+        if (folder := layout.inspection(name)[0].parent).is_dir()
+        for picture in inspection_pictures(spec.get("label") or name, folder)
+    ]
+    trends = _trends(scores, display, {name: volumes.scans for name, volumes in opened.items()})
     for picture in (*(p for section in sections for p in section.all_pictures), *trends, *curves, *looks):
         with atomic_path(out_dir / "figures" / f"{picture.name}.png") as temporary:
             temporary.write_bytes(picture.png)
-    spent = costs(found)
+    spent = costs(layout, display)
     if spent:
         write_costs(spent, display, out_dir)
     write_text_atomic(out_dir / "methods.bib", bibliography(display))
@@ -132,10 +106,23 @@ def build_report(
         trends=trends,
         costs=cost_rows(spent, display),
         bibliography=bibliography(display),
-        viewer=build_viewer(subjects, display, display.viewer_megabytes),
+        viewer=build_viewer(opened, display, display.viewer_megabytes),
     )
     write_text_atomic(page, html)
     return page
+
+
+def _curves(layout: RunLayout, display: Display) -> list[Picture]:
+    """The course of each training."""
+    curves = []
+    for network in display.config.get("networks", {}):
+        path = layout.training_record(network)
+        if path.is_file():
+            record = read_record(path)
+            label = display.methods[network].label if network in display.methods else network
+            png = training_figure(record)
+            curves.append(Picture(f"training-{file_stem(network)}", png, curve_alt_text(record, label), label))
+    return curves
 
 
 def inspection_pictures(label: str, folder: Path) -> list[Picture]:
@@ -153,35 +140,13 @@ def inspection_pictures(label: str, folder: Path) -> list[Picture]:
     return pictures
 
 
-def _spectrum(name: str, data: SetVolumes, display: Display) -> Picture | None:
-    """Error spectrum over the subjects that are shown, where there is a reference."""
-    labels = {method: info.label for method, info in display.methods.items()}
-    spectra: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    n = min(display.n_samples_shown, len(data))
-    for index in range(n):
-        subject = data.read(index)
-        for method in labels:
-            chi = subject.estimates.get(method)
-            if chi is not None and subject.chi_ref is not None:
-                spectra.setdefault(method, []).append(relative_spectrum(subject, chi, subject.b0_dir))
-    if not spectra:
-        return None
-    return Picture(
-        f"{file_stem(name)}-spectrum",
-        spectrum_figure(spectra, labels),
-        spectrum_alt_text(spectra, labels, display.sets[name].label),
-        f"Where in k-space the error lies, over the first {n} subject{'s' if n > 1 else ''}: its power relative to the "
-        "reference's by angle to B0. Streaks come from the cone at 54.7 degrees, where the dipole kernel is zero.",
-    )
-
-
-def _trends(scores: pd.DataFrame, display: Display, opened: Mapping[str, SetVolumes], found: Results) -> list[Picture]:
+def _trends(scores: pd.DataFrame, display: Display, sets: Mapping[str, ScanSet]) -> list[Picture]:
     """Error against voxel size and against noise, where samples differ in them."""
     metric = next((m for m in display.metrics if display.is_ranked(m)), None)
     if metric is None:
         return []
-    sizes = {name: data.voxel_sizes() for name, data in opened.items()}
-    noise = {name: levels for name, levels in noise_levels(found).items() if levels}
+    sizes = {name: found for name, scans in sets.items() if (found := scans.voxel_sizes())}
+    noise = {name: levels for name, scans in sets.items() if (levels := scans.noise_levels())}
     kinds = {
         "voxel-size": [c for c in voxel_size_conditions(sizes, display.trained_range) if c.varies],
         "noise": [c for c in [Condition("noise of the field, SD (ppm)", noise, {})] if c.varies],
@@ -231,48 +196,3 @@ def _distribution(
         f"{label}: {metrics} of every subject as dots, a row a method. The means are those of the table above.",
         "Every subject a dot; upright line: mean; bar: its 95 % bootstrap interval, from 6 subjects on.",
     )
-
-
-def _subject_pictures(name: str, data: SetVolumes, scores: pd.DataFrame, display: Display) -> tuple[list[Picture], str]:
-    labels = {method: info.label for method, info in display.methods.items()}
-    pictures = []
-    convention = ""
-    for index in range(min(display.n_samples_shown, len(data))):
-        subject = data.read(index)
-        convention = choose_planes(subject).convention()
-        voxels = " × ".join(f"{size:.3g}" for size in subject.voxel_size)
-        pictures.append(
-            Picture(
-                f"{file_stem(name)}-{file_stem(subject.name)}",
-                subject_figure(subject, labels, _first_scores(scores, display, name, subject.name)),
-                alt_text(subject, labels, display.sets[name].label),
-                f"Subject {subject.name}, voxels of {voxels} mm",
-            )
-        )
-        close = strongest_source(subject)
-        if close is not None:
-            pictures.append(
-                Picture(
-                    f"{file_stem(name)}-{file_stem(subject.name)}-zoom",
-                    subject_figure(close, labels),
-                    f"Zoom on the strongest source. {alt_text(close, labels, display.sets[name].label)}",
-                    f"Subject {subject.name}: {2 * REACH:.0f} mm around the strongest source of the reference",
-                )
-            )
-    return pictures, convention
-
-
-def _first_scores(scores: pd.DataFrame, display: Display, set_name: str, subject: str) -> dict[str, str]:
-    """The first metric's score of each method on one subject, as printed below the method's label."""
-    metric, info = next(iter(display.metrics.items()))
-    same = scores["subject"] == subject
-    if subject.isdigit():
-        # A store numbers its samples 0, 1, ...; scores may pad them with zeros.
-        same |= scores["subject"].str.fullmatch(f"0*{int(subject)}")
-    rows = scores[same & (scores["set"] == set_name) & (scores["metric"] == metric) & (scores["region"] == WHOLE_MASK)]
-    unit = f" {info.unit}" if info.unit else ""
-    return {
-        str(row["method"]): f"{info.label} {fixed(row['value'], display.decimals(metric))}{unit}"
-        for _, row in rows.iterrows()
-        if math.isfinite(row["value"])
-    }

@@ -36,7 +36,7 @@ class Condition:
     """
 
     label: str
-    values: Mapping[str, Mapping[int, float]]
+    values: Mapping[str, Mapping[str, float]]
     trained: Mapping[str, tuple[float, float]]
 
     @property
@@ -47,7 +47,7 @@ class Condition:
 
 
 def voxel_size_conditions(
-    sizes: Mapping[str, Mapping[int, Sequence[float]]], trained: Mapping[str, Mapping[str, Sequence[float]]]
+    sizes: Mapping[str, Mapping[str, Sequence[float]]], trained: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> list[Condition]:
     """In-plane voxel size (mean of the first two axes) and slice thickness, from (x, y, z) in mm by set and sample."""
 
@@ -109,9 +109,7 @@ def condition_figure(scores: pd.DataFrame, display: Display, metric: str, condit
 def _draw_method(axes: Axes, rows: pd.DataFrame, condition: Condition, colour: tuple[float, ...]) -> None:
     for i, (name, samples) in enumerate(condition.values.items()):
         own = rows[rows["set"] == name]
-        subjects = pd.Series(
-            [samples.get(int(s), np.nan) if str(s).isdigit() else np.nan for s in own["subject"]], own.index, float
-        )
+        subjects = pd.Series([samples.get(str(s), np.nan) for s in own["subject"]], own.index, float)
         known = subjects.notna()
         if not known.any():
             continue
@@ -139,10 +137,10 @@ def condition_alt_text(scores: pd.DataFrame, display: Display, metric: str, cond
                 (scores["metric"] == metric) & (scores["region"] == WHOLE_MASK) & (scores["method"] == method)
             ]
             pairs = [
-                (samples[int(s)], v)
+                (samples[s], v)
                 for name, samples in condition.values.items()
                 for s, v in rows.loc[rows["set"] == name, ["subject", "value"]].itertuples(index=False)
-                if str(s).isdigit() and int(s) in samples and np.isfinite(v)
+                if s in samples and np.isfinite(v)
             ]
             x, y = (np.array(v) for v in zip(*pairs, strict=True)) if pairs else (np.array([]), np.array([]))
             if len(x) > 2 and x.std() > 0 and y.std() > 0:

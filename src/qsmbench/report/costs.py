@@ -10,12 +10,12 @@ from tabulate import tabulate
 
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.report.display import Display
-from qsmbench.report.results import Cost
+from qsmbench.report.results import MethodCost
 
 HEADINGS = ("Set", "Method", "n", "Mean (s)", "Median (s)", "Longest (s)", "Memory (MB)")
 
 
-def cost_rows(found: Sequence[Cost], display: Display) -> list[list[str]]:
+def cost_rows(found: Sequence[MethodCost], display: Display) -> list[list[str]]:
     """Print each cost as a row of `HEADINGS`."""
     return [
         [
@@ -29,7 +29,7 @@ def cost_rows(found: Sequence[Cost], display: Display) -> list[list[str]]:
     ]
 
 
-def write_costs(found: Sequence[Cost], display: Display, out_dir: Path) -> None:
+def write_costs(found: Sequence[MethodCost], display: Display, out_dir: Path) -> None:
     """Write `runtime.csv` (numbers) and `runtime.md`."""
     frame = pd.DataFrame(
         [[c.set, c.method, c.n, c.mean, c.median, c.most, c.memory] for c in found],

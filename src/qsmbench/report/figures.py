@@ -24,7 +24,7 @@ from qsmbench.report.volumes import Subject
 
 
 @dataclass(frozen=True)
-class Window:
+class ColourScale:
     """How a kind of map is drawn: symmetric limits in ppm, colour map, colour outside the mask, label of the bar."""
 
     limit: float
@@ -34,11 +34,11 @@ class Window:
 
 
 # Chi and field windows as in the reports of the QSM challenges (doi 10.1002/mrm.26830 shows +-0.1 ppm).
-WINDOWS: Mapping[str, Window] = MappingProxyType(
+WINDOWS: Mapping[str, ColourScale] = MappingProxyType(
     {
-        "field": Window(0.05, "gray", "black", "local field (ppm)"),
-        "chi": Window(0.1, "gray", "black", "χ (ppm)"),
-        "error": Window(0.1, "RdBu_r", "#c8c8c8", "χ − reference (ppm)"),
+        "field": ColourScale(0.05, "gray", "black", "local field (ppm)"),
+        "chi": ColourScale(0.1, "gray", "black", "χ (ppm)"),
+        "error": ColourScale(0.1, "RdBu_r", "#c8c8c8", "χ − reference (ppm)"),
     }
 )
 # Steps of 2 ppb: below what the eye tells apart, and few enough for a PNG with a palette.
@@ -139,7 +139,7 @@ def _layout(planes: Planes, n_methods: int, has_errors: bool) -> tuple[Figure, d
     return figure, grid
 
 
-def _draw(axes: Axes, volume: np.ndarray, planes: Planes, plane: str, window: Window) -> None:
+def _draw(axes: Axes, volume: np.ndarray, planes: Planes, plane: str, window: ColourScale) -> None:
     picture = np.ma.masked_where(~planes.cut(planes.mask, plane), planes.cut(volume, plane))
     axes.imshow(
         picture,
@@ -209,7 +209,7 @@ def _colour_bars(figure: Figure, kinds: Sequence[str]) -> None:
         bar.set_label(window.label, labelpad=1, fontsize=8)
 
 
-def _colours(window: Window) -> Colormap:
+def _colours(window: ColourScale) -> Colormap:
     return mpl.colormaps[window.colours].resampled(_LEVELS).with_extremes(bad=window.outside)
 
 

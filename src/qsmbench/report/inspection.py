@@ -18,10 +18,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qsmbench.core.errors import InputError
+from qsmbench.data.atomic import atomic_path, write_text_atomic
+from qsmbench.data.layout import INSPECTION_FILES
 from qsmbench.data.store import StoredSet
 from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.slices import PLANES, Planes, choose_planes
-from qsmbench.report.volumes import SetVolumes
+from qsmbench.report.volumes import subject_of
 
 CHI_WINDOW = (-0.1, 0.2)
 FIELD_WINDOW = (-0.05, 0.05)
@@ -132,17 +134,50 @@ def chosen_samples(n: int, n_shown: int) -> list[int]:
     return [i * n // n_shown for i in range(n_shown)] if n >= n_shown else list(range(n))
 
 
+def inspect_set(store: Path, out_dir: Path, n_shown: int = 8) -> str:
+    """Draw samples and drawn parameters of a synthetic set; return a line on what was there.
+
+    Args:
+        store: of the set, its folder of hashes beside it.
+        out_dir: folder to write.
+        n_shown: rows of the contact sheet.
+
+    Raises:
+        InputError: no such set, or none of its shards is made.
+    """
+    stored = StoredSet(store)
+    drawn = read_drawn(stored, store.with_suffix(".hashes"))
+    made = drawn.samples["sample"].tolist()
+    shown = [made[i] for i in chosen_samples(len(made), n_shown)]
+    recipe: Any = stored.group.attrs["recipe"]
+    for name, content in zip(
+        INSPECTION_FILES[:2], (contact_sheet(stored, shown, drawn), histograms(drawn, recipe)), strict=True
+    ):
+        with atomic_path(out_dir / name) as temporary:
+            temporary.write_bytes(content)
+    for name, table in zip(INSPECTION_FILES[2:], (drawn.samples, drawn.shapes), strict=True):
+        write_text_atomic(out_dir / name, table.to_csv(index=False))
+    missing = f"; {drawn.missing} not made yet" if drawn.missing else ""
+    return f"{len(made)} of {len(stored)} samples{missing}; {len(drawn.shapes)} shapes; {out_dir}"
+
+
 def contact_sheet(stored: StoredSet, numbers: Sequence[int], drawn: Drawn) -> bytes:
     """Draw chi and field of some samples in three planes, a row a sample; PNG."""
     known = drawn.samples.set_index("sample")
-    volumes = SetVolumes(stored.path, {})
+    codes = stored.group.attrs.get("axis_codes")
     with fixed_style():
         figure = Figure(figsize=(11.5, 0.6 + 2.15 * len(numbers)), dpi=90, layout="constrained")
         rows = figure.subfigures(len(numbers), 1, squeeze=False)[:, 0]
         for number, row in zip(numbers, rows, strict=True):
-            subject = volumes.read(number)
-            if subject.chi_ref is None:
-                raise InputError(f"{stored.path} has no chi; only synthetic sets can be inspected")
+            reference = stored.reference(number)
+            subject = subject_of(
+                str(number),
+                stored.scan(number),
+                reference,
+                {},
+                axis_codes=None if codes is None else str(codes),
+            )
+            assert subject.chi_ref is not None
             planes = choose_planes(subject)
             row.suptitle(
                 _title(number, subject.voxel_size, subject.chi_ref[subject.mask], known), x=0.005, ha="left", fontsize=9

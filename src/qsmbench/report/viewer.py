@@ -27,7 +27,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.report.display import Display
 from qsmbench.report.figures import WINDOWS
 from qsmbench.report.slices import choose_planes
-from qsmbench.report.volumes import Subject, Subjects
+from qsmbench.report.volumes import SetVolumes, Subject
 
 STEP = 1e-3
 OUTSIDE = np.iinfo(np.int16).min
@@ -59,11 +59,11 @@ class Viewer:
         return sum(len(m.base64) for m in self.maps) / 1e6
 
 
-def build_viewer(sets: Mapping[str, Subjects], display: Display, budget: float) -> Viewer | None:
+def build_viewer(sets: Mapping[str, SetVolumes], display: Display, budget: float) -> Viewer | None:
     """Embed subjects until ``budget`` (MB in the page) is spent; None where not even one fits, or there is none.
 
     Args:
-        sets: opened stores, or the files of scans, by set.
+        sets: scans with their maps, by set.
         display: labels and order.
         budget: in MB.
     """

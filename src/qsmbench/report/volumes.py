@@ -1,30 +1,28 @@
-"""Reading one subject of a set with every method's chi, sample by sample, from Zarr.
+"""Scans of a set with every method's map, turned the same way for figures and viewer, whatever kind the set is of.
 
-A set is a store that `xarray.open_zarr` opens: dims (sample, x, y, z); chi, local_field, mask, voxel_size (sample, 3).
-A method's store has chi (sample, x, y, z) in ppm, NaN throughout where the reconstruction failed. A set without a
-reference has no chi.
-
-The group's attribute `axis_codes` ("RAS": towards which side of the patient each voxel axis runs, as nibabel names
-them) is what left and right are drawn from. Where it is absent the figures say that sides are not known.
+A set knows to which side of the patient each voxel axis runs, or not; where it does not the figures say that sides are
+not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from nibabel.orientations import apply_orientation
 
 from qsmbench.core.errors import InputError
+from qsmbench.sets.contract import ScanSet
+
+if TYPE_CHECKING:
+    from qsmbench.core.scan import Reference, Scan
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One subject's volumes.
+    """One scan's volumes.
 
     Attributes:
         name: as in the scores.
@@ -35,6 +33,7 @@ class Subject:
         estimates: method to chi (x, y, z) in ppm; None where the reconstruction failed.
         oriented: whether the axes are right-anterior-superior of the patient (else: of the array, sides unknown).
         b0_dir: direction of B0 in the voxel axes as they are here.
+        companion: (x, y, z), a susceptibility-weighted image, or None.
     """
 
     name: str
@@ -45,90 +44,66 @@ class Subject:
     estimates: Mapping[str, np.ndarray | None]
     oriented: bool
     b0_dir: tuple[float, float, float] = (0.0, 0.0, 1.0)
-
-
-class Subjects(Protocol):
-    """Subjects that are read one by one."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> Subject:
-        """Read one."""
-        ...
+    companion: np.ndarray | None = None
 
 
 class SetVolumes:
-    """The stores of one set, opened and not read.
+    """The scans of one set, read one by one.
 
     Args:
-        store: of the set.
-        reconstructions: method to its store.
-
-    Raises:
-        InputError: a store that is not there, lacks a variable, or has another shape than the set.
+        scans: the set.
+        runs: methods that were run on it.
     """
 
-    def __init__(self, store: Path, reconstructions: Mapping[str, Path]) -> None:
-        self.data = _open(store, ("local_field", "mask", "voxel_size"))
-        self.estimates = {name: _open(path, ("chi",)) for name, path in reconstructions.items()}
-        for name, data in self.estimates.items():
-            if data["chi"].shape != self.data["mask"].shape:
-                raise InputError(
-                    f"{reconstructions[name]} holds chi of shape {data['chi'].shape}, but the set {store} is "
-                    f"{self.data['mask'].shape}; reconstruct again"
-                )
-        self.axis_codes = self.data.attrs.get("axis_codes")
+    def __init__(self, scans: ScanSet, runs: Sequence[str] = ()) -> None:
+        self.scans, self.runs = scans, tuple(runs)
 
     def __len__(self) -> int:
-        return int(self.data.sizes["sample"])
-
-    def name(self, index: int) -> str:
-        """Name of a sample: its `subject` or `sample` coordinate where the store has one, else its number."""
-        for coordinate in ("subject", "sample"):
-            if coordinate in self.data:
-                return str(self.data[coordinate].values[index])
-        return str(index)
-
-    def voxel_sizes(self) -> dict[int, tuple[float, ...]]:
-        """Voxel size (x, y, z) of every sample, mm."""
-        sizes = self.data["voxel_size"].to_numpy()
-        return {i: tuple(float(v) for v in row) for i, row in enumerate(sizes)}
+        return len(self.scans.names)
 
     def read(self, index: int) -> Subject:
-        """Read one sample, turned to right-anterior-superior where the store says how it lies."""
-        sample = self.data.isel(sample=index)
-        mask = sample["mask"].to_numpy().astype(bool)
-        sizes = tuple(float(v) for v in sample["voxel_size"].to_numpy())
-        turn, sizes = reorientation(self.axis_codes, sizes)
-        estimates: dict[str, np.ndarray | None] = {}
-        for name, data in self.estimates.items():
-            chi = data["chi"].isel(sample=index).to_numpy()
-            # NaN beyond the mask is no failure; a map with none inside it is.
-            estimates[name] = turned(chi, turn) if np.isfinite(chi[mask]).any() else None
-        return Subject(
-            name=self.name(index),
-            voxel_size=sizes,
-            local_field=turned(sample["local_field"].to_numpy(), turn),
-            mask=turned(mask, turn),
-            chi_ref=turned(sample["chi"].to_numpy(), turn) if "chi" in sample else None,
-            estimates=estimates,
-            oriented=self.axis_codes is not None,
-            b0_dir=_turned_vector(sample["b0_dir"].to_numpy(), turn) if "b0_dir" in sample else (0.0, 0.0, 1.0),
-        )
+        """Read one scan."""
+        name, layout = self.scans.names[index], self.scans.layout
+        maps = {run: self.scans.read_map(layout.maps(self.scans.name, run), name) for run in self.runs}
+        reference = self.scans.reference(name) if self.scans.scored else None
+        codes, companion = self.scans.axis_codes(name), self.scans.companion(name)
+        return subject_of(name, self.scans.scan(name), reference, maps, axis_codes=codes, companion=companion)
 
 
-def _open(path: Path, variables: tuple[str, ...]) -> xr.Dataset:
-    try:
-        # Arrays are found by listing the folder: consolidated metadata is not in the Zarr v3 specification.
-        data: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
-    except FileNotFoundError as error:
-        raise InputError(f"no Zarr store at {path}; run the step that makes it first") from error
-    missing = [name for name in variables if name not in data]
-    if missing:
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}; it holds {', '.join(map(str, data.data_vars)) or 'nothing'}"
-        )
-    return data
+def subject_of(
+    name: str,
+    scan: Scan,
+    reference: Reference | None,
+    maps: Mapping[str, np.ndarray | None],
+    *,
+    axis_codes: str | None,
+    companion: np.ndarray | None = None,
+) -> Subject:
+    """A scan with its maps, turned to right-anterior-superior where it is known how it lies.
+
+    Raises:
+        InputError: a map of another shape than the scan.
+    """
+    mask = scan.mask.numpy()
+    turn, sizes = reorientation(axis_codes, scan.grid.voxel_size)
+    estimates: dict[str, np.ndarray | None] = {}
+    for run, chi in maps.items():
+        if chi is not None and chi.shape != mask.shape:
+            raise InputError(f"the map of {run} on {name} is {chi.shape}, the scan {mask.shape}; reconstruct again")
+        # NaN beyond the mask is no failure; a map with none inside it is.
+        failed = chi is None or not np.isfinite(chi[mask]).any()
+        estimates[run] = None if failed or chi is None else turned(chi, turn)
+    return Subject(
+        name=name,
+        voxel_size=sizes,
+        local_field=turned(scan.local_field.numpy(), turn),
+        mask=turned(mask, turn),
+        chi_ref=None if reference is None else turned(reference.chi, turn),
+        estimates=estimates,
+        oriented=axis_codes is not None,
+        b0_dir=_turned_vector(scan.grid.b0_dir, turn),
+        companion=None if companion is None else turned(companion, turn),
+    )
 
 
 def reorientation(
@@ -152,7 +127,7 @@ def turned(volume: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
     return volume if turn is None else np.asarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]
 
 
-def _turned_vector(vector: np.ndarray, turn: np.ndarray | None) -> tuple[float, float, float]:
+def _turned_vector(vector: Sequence[float], turn: np.ndarray | None) -> tuple[float, float, float]:
     values = [float(v) for v in vector]
     if turn is not None:
         turned = {int(axis): float(sign) * value for (axis, sign), value in zip(turn, values, strict=True)}

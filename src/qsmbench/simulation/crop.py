@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.simulation.deformation import Deformation
 from qsmbench.simulation.draw import Draw
 from qsmbench.simulation.recipe import Recipe
 from qsmbench.simulation.source import Source
-from qsmbench.simulation.warp import Deformation
 
 
 def head_box(source: Source, deformation: Deformation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from qsmbench.core.grid import Triple
 from qsmbench.simulation.contrast import ContrastChange
+from qsmbench.simulation.deformation import Deformation, Lattice
 from qsmbench.simulation.recipe import Elastic, Recipe, Shapes
 from qsmbench.simulation.shapes import Shape
 from qsmbench.simulation.source import Source
-from qsmbench.simulation.warp import Deformation, Lattice
 
 _STEPS = ("voxel_size", "obliquity", "pose", "elastic", "contrast", "shapes", "crop", "noise", "error", "magnitude")
 # Places tried for a crop before the best of them is taken.

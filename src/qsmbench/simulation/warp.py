@@ -1,14 +1,7 @@
 """The head, turned, scaled, elastically deformed, and averaged over the voxels of a grid of its own.
 
-Places are in mm from the head's centre, along the sample's voxel axes. A place p of the sample shows the place
-R S s = p + u(p) of the head at rest, with R the rotation, S the sizes, and u the random displacement of Simard 2003
-(doi 10.1109/ICDAR.2003.1227801), drawn on a lattice and interpolated by cubic B-splines,
-
-    u(p) = sum_ijk c_ijk B(x/h - i) B(y/h - j) B(z/h - k)
-
-(free-form deformation, Rueckert 1999, doi 10.1109/42.796284). |c| <= 0.4 h per component keeps p + u(p) injective
-(Choi & Lee 2000, doi 10.1006/gmod.2000.0531). A voxel is the mean of trilinear samples, spaced no wider than the
-source's own voxels, so that a coarse voxel averages what it covers.
+Where a place of the sample comes from is `qsmbench.simulation.deformation`'s business. A voxel is the mean of trilinear
+samples, spaced no wider than the source's own voxels, so that a coarse voxel averages what it covers.
 """
 
 from dataclasses import dataclass
@@ -18,77 +11,11 @@ from typing import TypeAlias
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from qsmbench.core.grid import Shape, Triple
+from qsmbench.simulation.deformation import F64, Deformation, basis
 
 F32: TypeAlias = NDArray[np.float32]
-F64: TypeAlias = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Lattice:
-    """A cubic B-spline displacement.
-
-    Attributes:
-        coefficients: (n, n, n, 3) displacements of the nodes in mm.
-        spacing: distance of the nodes in mm; node (n - 1) / 2 lies at the head's centre.
-    """
-
-    coefficients: F64
-    spacing: float
-
-    @property
-    def amplitude(self) -> float:
-        """Largest coefficient as a share of the spacing."""
-        largest = float(np.abs(self.coefficients).max())
-        return largest / self.spacing
-
-    @property
-    def origin(self) -> float:
-        """Place of the first node along each axis in mm."""
-        return -self.spacing * (len(self.coefficients) - 1) / 2
-
-    def displacement(self, points: F64) -> F64:
-        """u at ``points`` (n, 3) in mm; zero outside the lattice."""
-        displacement: F64 = _displacement(np.ascontiguousarray(points), self.coefficients, self.origin, self.spacing)
-        return displacement
-
-
-@dataclass(frozen=True, eq=False)
-class Deformation:
-    """Where each place of the sample comes from.
-
-    Attributes:
-        rotation: in degrees about x, then y, then z (fixed axes).
-        size: factor on the head's extent along each of its own axes.
-        lattice: the elastic displacement, or None.
-    """
-
-    rotation: Triple = (0.0, 0.0, 0.0)
-    size: Triple = (1.0, 1.0, 1.0)
-    lattice: Lattice | None = None
-
-    @property
-    def matrix(self) -> F64:
-        """R S: from the head at rest to the sample, without the elastic part."""
-        rotation: F64 = Rotation.from_euler("xyz", self.rotation, degrees=True).as_matrix()
-        matrix: F64 = rotation * np.array(self.size)
-        return matrix
-
-    def forward(self, points: F64, n_iterations: int = 5) -> F64:
-        """Where the places ``points`` (n, 3) of the head at rest lie in the sample, mm.
-
-        Solves p + u(p) = R S s by fixed-point iteration, a contraction for the amplitudes a recipe allows.
-        """
-        # einsum and not a matrix product: the bits of BLAS may depend on its threads.
-        target: F64 = np.einsum("nj,ij->ni", points, self.matrix)
-        if self.lattice is None:
-            return target
-        moved = target
-        for _ in range(n_iterations):
-            moved = target - self.lattice.displacement(moved)
-        return moved
 
 
 @dataclass(frozen=True)
@@ -186,17 +113,6 @@ def render(
 
 
 @njit(cache=True)
-def _basis(t: float) -> tuple[float, float, float, float]:
-    s = 1.0 - t
-    return (
-        s * s * s / 6.0,
-        (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0,
-        (3.0 * s * s * s - 6.0 * s * s + 4.0) / 6.0,
-        t * t * t / 6.0,
-    )
-
-
-@njit(cache=True)
 def _transform(coefficients: F64, matrix: F64) -> F64:
     out = np.empty_like(coefficients)
     nx, ny, nz, _ = coefficients.shape
@@ -206,25 +122,6 @@ def _transform(coefficients: F64, matrix: F64) -> F64:
                 x, y, z = coefficients[i, j, k, 0], coefficients[i, j, k, 1], coefficients[i, j, k, 2]
                 for c in range(3):
                     out[i, j, k, c] = matrix[c, 0] * x + matrix[c, 1] * y + matrix[c, 2] * z
-    return out
-
-
-@njit(cache=True)
-def _displacement(points: F64, coefficients: F64, low: float, spacing: float) -> F64:
-    out = np.zeros((points.shape[0], 3))
-    n = coefficients.shape[0]
-    for m in range(points.shape[0]):
-        gx, gy, gz = (points[m, 0] - low) / spacing, (points[m, 1] - low) / spacing, (points[m, 2] - low) / spacing
-        ix, iy, iz = int(np.floor(gx)), int(np.floor(gy)), int(np.floor(gz))
-        if min(ix, iy, iz) < 1 or max(ix, iy, iz) > n - 3:
-            continue
-        bx, by, bz = _basis(gx - ix), _basis(gy - iy), _basis(gz - iz)
-        for a in range(4):
-            for b in range(4):
-                for c in range(4):
-                    w = bx[a] * by[b] * bz[c]
-                    for d in range(3):
-                        out[m, d] += w * coefficients[ix + a - 1, iy + b - 1, iz + c - 1, d]
     return out
 
 
@@ -271,7 +168,7 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
         if elastic:
             cell[m] = k - 1
             k_low, k_high = min(k_low, k - 1), max(k_high, k + 2)
-            w = _basis(g - k)
+            w = basis(g - k)
             for c in range(4):
                 weights[m, c] = w[c]
     dx, dy, dz = to_index[0, 2] * step[2], to_index[1, 2] * step[2], to_index[2, 2] * step[2]
@@ -281,7 +178,7 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
         ix = int(np.floor(gx))
         if elastic and (ix < 1 or ix > n - 3):
             continue
-        bx = _basis(gx - ix)
+        bx = basis(gx - ix)
         for j in range(ny * sy):
             y = first[1] + j * step[1]
             if elastic:
@@ -289,7 +186,7 @@ def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write a
                 iy = int(np.floor(gy))
                 if iy < 1 or iy > n - 3:
                     continue
-                by = _basis(gy - iy)
+                by = basis(gy - iy)
                 for k in range(k_low, k_high + 1):
                     u, v, w1 = 0.0, 0.0, 0.0
                     for a in range(4):

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from qsmbench.core.grid import Triple
-from qsmbench.simulation.warp import F64, Deformation, Lattice, Window, sampling
+from qsmbench.simulation.deformation import F64, Deformation, Lattice
+from qsmbench.simulation.warp import Window, sampling
 
 # Samples in flight; each takes some 200 bytes.
 _BATCH = 1 << 21

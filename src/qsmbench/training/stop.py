@@ -13,7 +13,7 @@ class StoppedError(RuntimeError):
     """Ended by SIGTERM, with a checkpoint from which the same command goes on."""
 
 
-class Stop:
+class StopRequest:
     """Whether the end was asked for."""
 
     asked = False
@@ -24,9 +24,9 @@ class Stop:
 
 
 @contextmanager
-def stop_on_term() -> Iterator[Stop]:
+def stop_on_term() -> Iterator[StopRequest]:
     """Take SIGTERM as a wish inside the block; signals reach the main thread alone, elsewhere nothing changes."""
-    stop = Stop()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from qsmbench.core.grid import Grid
-from qsmbench.simulation.acquisition.cases import Case
+from qsmbench.simulation.acquisition.cases import ScannedCase
 from qsmbench.simulation.acquisition.head import map_head
 from qsmbench.simulation.acquisition.protocol import RESEARCH
 from qsmbench.simulation.acquisition.scan import simulate
@@ -41,7 +41,7 @@ def little_head(protocol):
 @pytest.fixture(scope="session")
 def upright():
     """A case that keeps the head as it is."""
-    return Case("upright", "for tests", size=(0.9, 0.9, 0.9), head_pose=(0.0, 0.0, 0.0))
+    return ScannedCase("upright", "for tests", size=(0.9, 0.9, 0.9), head_pose=(0.0, 0.0, 0.0))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from scipy.ndimage import binary_erosion
 
 from qsmbench.core.units import ppm_to_rad
 from qsmbench.physics.dipole import forward_field
-from qsmbench.simulation.acquisition.cases import Case
+from qsmbench.simulation.acquisition.cases import ScannedCase
 from qsmbench.simulation.acquisition.object import head_to_world, make_object, place
 from qsmbench.simulation.acquisition.scan import simulate, slab_profile, whole_field
 from qsmbench.simulation.acquisition.tissues import AIR_CHI, Lesion
@@ -71,10 +71,10 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(little_head
 
 
 def test_a_tilted_volume_has_b0_15_degrees_off(protocol):
-    grid = place(protocol, Case("tilted", "for tests", slice_tilt=15.0))
+    grid = place(protocol, ScannedCase("tilted", "for tests", slice_tilt=15.0))
     assert np.rad2deg(np.arccos(grid.b0_dir[2])) == pytest.approx(15.0, abs=1e-4)
     assert grid.b0_dir[0] == pytest.approx(0.0, abs=1e-7)
-    assert place(protocol, Case("straight", "for tests")).b0_dir == (0.0, 0.0, 1.0)
+    assert place(protocol, ScannedCase("straight", "for tests")).b0_dir == (0.0, 0.0, 1.0)
 
 
 def test_the_object_holds_head_and_image(little_head, protocol, upright):
@@ -93,8 +93,8 @@ def test_the_object_holds_head_and_image(little_head, protocol, upright):
 def test_a_lesion_has_its_place_its_volume_and_its_value(little_head, protocol):
     tissue = Tissue(0.8, 0.0, 0.0, 0.9, 1.0, 50.0)
     centre, axes = (-20.0, -40.0, 20.0), (9.0, 7.0, 8.0)
-    plain = Case("plain", "for tests", size=(0.9, 0.9, 0.9), head_pose=(5.0, -3.0, 8.0))
-    hurt = Case("hurt", "for tests", plain.size, plain.head_pose, lesions=(Lesion(centre, axes, tissue),))
+    plain = ScannedCase("plain", "for tests", size=(0.9, 0.9, 0.9), head_pose=(5.0, -3.0, 8.0))
+    hurt = ScannedCase("hurt", "for tests", plain.size, plain.head_pose, lesions=(Lesion(centre, axes, tissue),))
     before, after = (make_object(little_head, protocol, case) for case in (plain, hurt))
     added = after.chi - before.chi
     volume = added.sum() * np.prod(after.grid.voxel_size) / 0.8

@@ -19,7 +19,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Case:
+class ScannedCase:
     """One subject.
 
     Attributes:
@@ -41,11 +41,11 @@ class Case:
     lesions: tuple[Lesion, ...] = ()
 
 
-CASES: dict[str, Case] = {
+CASES: dict[str, ScannedCase] = {
     case.name: case
     for case in (
-        Case("healthy", "healthy volunteer"),
-        Case(
+        ScannedCase("healthy", "healthy volunteer"),
+        ScannedCase(
             "hemorrhage",
             "haematoma of the right putamen with oedema, and five microbleeds",
             size=(0.88, 0.87, 0.88),
@@ -65,7 +65,7 @@ CASES: dict[str, Case] = {
                 ),
             ),
         ),
-        Case(
+        ScannedCase(
             "calcification",
             "calcified pallida and a calcification in the left frontal white matter",
             size=(0.90, 0.88, 0.90),
@@ -76,7 +76,7 @@ CASES: dict[str, Case] = {
                 Lesion((-24.0, 30.0, 18.0), (4.0, 3.5, 3.5), CALCIFICATION),
             ),
         ),
-        Case(
+        ScannedCase(
             "iron",
             "strong iron in the deep grey matter",
             size=(0.88, 0.88, 0.90),
@@ -86,7 +86,7 @@ CASES: dict[str, Case] = {
                 "putamen": 1.5, "caudate": 1.5, "red_nucleus": 1.5, "dentate": 1.5,
             },
         ),
-        Case(
+        ScannedCase(
             "oblique",
             "healthy volunteer, slices tilted by 15 degrees against the scanner's axes",
             size=(0.89, 0.87, 0.88),

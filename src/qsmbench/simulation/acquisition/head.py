@@ -71,7 +71,7 @@ EAR_CANALS = ((45.0, -20.0, -42.0), (95.0, -22.0, -45.0), 3.5)  # from, to, radi
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class WholeHead:
     """A head in its own axes.
 
     Attributes:
@@ -99,7 +99,7 @@ def excited_signal(density: float, t1: float, protocol: Protocol) -> float:
     return float(density * np.sin(angle) * (1 - e1) / (1 - np.cos(angle) * e1))
 
 
-def phantom_head(protocol: Protocol, iron: dict[str, float], seed: int) -> Head:
+def phantom_head(protocol: Protocol, iron: dict[str, float], seed: int) -> WholeHead:
     """Build the head of the embedded phantom.
 
     Args:
@@ -129,7 +129,7 @@ def phantom_head(protocol: Protocol, iron: dict[str, float], seed: int) -> Head:
     return _around(anatomy.mask, inner, anatomy.affine, protocol, tubes)
 
 
-def map_head(source: Source, protocol: Protocol) -> Head:
+def map_head(source: Source, protocol: Protocol) -> WholeHead:
     """Build a head around any susceptibility map, whose brain is put where the template's lies.
 
     Where the map comes without tissues all of the brain has the proton density and T1 of grey and white matter's mean;
@@ -190,7 +190,7 @@ def _around(
     to_mm: NDArray[np.float64],
     protocol: Protocol,
     tubes: tuple[Tube, ...],
-) -> Head:
+) -> WholeHead:
     """Put the brain into a box that holds the head, and fill the rest of it."""
     voxel = np.diag(to_mm)[:3]
     before = np.maximum(0, np.ceil((to_mm[:3, 3] - LOW) / voxel)).astype(int)
@@ -201,7 +201,7 @@ def _around(
     mask = np.pad(mask, pad)
     inner = {key: np.pad(volume, pad) for key, volume in inner.items()}
     outer = _surroundings(mask, to_mm, protocol)
-    return Head(
+    return WholeHead(
         chi=np.where(mask, inner["chi"], outer["chi"]),
         signal=np.where(mask, inner["signal"], outer["signal"]),
         r2star=np.where(mask, inner["r2star"], outer["r2star"]),

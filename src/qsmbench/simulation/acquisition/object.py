@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape, Triple
-from qsmbench.simulation.acquisition.cases import Case
-from qsmbench.simulation.acquisition.head import Head, excited_signal
+from qsmbench.simulation.acquisition.cases import ScannedCase
+from qsmbench.simulation.acquisition.head import WholeHead, excited_signal
 from qsmbench.simulation.acquisition.protocol import Protocol
 from qsmbench.simulation.acquisition.tissues import AIR_CHI, Lesion
 from qsmbench.simulation.phantom.tubes import Tube, cross_section
@@ -68,7 +68,7 @@ class HeadObject:
     matrix: Shape
 
 
-def place(protocol: Protocol, case: Case) -> Grid:
+def place(protocol: Protocol, case: ScannedCase) -> Grid:
     """The grid of the image: oblique where the case says so, B0 along the scanner's z axis."""
     turned = _rotation((case.slice_tilt, 0.0, 0.0))
     affine = np.eye(4)
@@ -78,7 +78,7 @@ def place(protocol: Protocol, case: Case) -> Grid:
     return Grid.from_affine(protocol.matrix, affine)
 
 
-def head_to_world(case: Case) -> F64:
+def head_to_world(case: ScannedCase) -> F64:
     """MNI mm to the scanner's world: the middle of the brain in its centre, sized and turned."""
     matrix = np.eye(4)
     matrix[:3, :3] = _rotation(case.head_pose) * np.array(case.size)
@@ -86,7 +86,7 @@ def head_to_world(case: Case) -> F64:
     return matrix
 
 
-def make_object(head: Head, protocol: Protocol, case: Case, fineness: float = 1.0) -> HeadObject:
+def make_object(head: WholeHead, protocol: Protocol, case: ScannedCase, fineness: float = 1.0) -> HeadObject:
     """Put a head into the scanner.
 
     Args:

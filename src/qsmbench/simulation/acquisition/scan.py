@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from qsmbench.core.grid import Grid
 from qsmbench.core.units import GAMMA_MHZ_PER_T
 from qsmbench.physics.two_grid import window_field
-from qsmbench.simulation.acquisition.cases import Case
-from qsmbench.simulation.acquisition.head import Head
+from qsmbench.simulation.acquisition.cases import ScannedCase
+from qsmbench.simulation.acquisition.head import WholeHead
 from qsmbench.simulation.acquisition.kspace import crop_plane, crop_slices, voxel_means
 from qsmbench.simulation.acquisition.object import HeadObject, make_object, place
 from qsmbench.simulation.acquisition.protocol import Protocol
@@ -45,7 +45,7 @@ SLAB_EDGE = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Acquisition:
+class SimulatedScan:
     """What the scanner gives, and what nobody but the simulation knows.
 
     Attributes:
@@ -68,15 +68,15 @@ class Acquisition:
 
 
 def simulate(
-    head: Head,
+    head: WholeHead,
     protocol: Protocol,
-    case: Case,
+    case: ScannedCase,
     rng: np.random.Generator,
     *,
     snr: float | None = None,
     fineness: float = 1.0,
     partial_volume: bool = True,
-) -> Acquisition:
+) -> SimulatedScan:
     """Scan a head.
 
     Args:
@@ -121,7 +121,7 @@ def simulate(
             echo.real += np.float32(noise_sd) * rng.standard_normal(echo.shape, np.float32)
             echo.imag += np.float32(noise_sd) * rng.standard_normal(echo.shape, np.float32)
     kept = {name: np.where(mask, volume, np.float32(0)) for name, volume in truth.items()}
-    return Acquisition(tuple(echoes), noise_sd, place(protocol, case), mask=mask, **kept)
+    return SimulatedScan(tuple(echoes), noise_sd, place(protocol, case), mask=mask, **kept)
 
 
 def whole_field(chi: Float, grid: Grid) -> Float:

@@ -1,0 +1,89 @@
+"""Maps from fields, method, options and weights; scores from maps and truth; of every kind of set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from qsmbench.audit.again.contract import Again
+from qsmbench.audit.contents import DAMAGE
+from qsmbench.audit.tolerance import Agreement, compare_scores, compare_volumes
+from qsmbench.benchmark.evaluation import score_map
+from qsmbench.methods.registry import build
+from qsmbench.metrics.registry import METRICS
+from qsmbench.sets.contract import ScanSet
+
+
+def _by_kind(again: Again) -> Iterator[tuple[str, list[ScanSet]]]:
+    """The sets whose data are there, those of one kind together, so that each kind has its share of the choice."""
+    there = [scans for scans in again.run.of.sets.values() if scans.folder.is_dir()]
+    for kind in dict.fromkeys(type(scans).__name__ for scans in there):
+        yield kind, [scans for scans in there if type(scans).__name__ == kind]
+
+
+def maps(again: Again) -> list[Agreement]:
+    """Some maps of each kind of set."""
+    run, found = again.run, []
+    for kind, sets in _by_kind(again):
+        things = [
+            (scans, name, made, row)
+            for scans in sets
+            for name in run.config.methods
+            if run.has(status := run.layout.map_status(scans.name, name))
+            for made in [run.json(status)]
+            for row in made["scans"]
+        ]
+        for scans, name, made, row in again.choose(f"maps/{kind}", things):
+            agreement = _map(again, scans, name, made, row)
+            found += [] if agreement is None else [agreement]
+    return found
+
+
+def _map(again: Again, scans: ScanSet, name: str, made: dict[str, Any], row: dict[str, Any]) -> Agreement | None:
+    """Compare one map; None where the method fails again, as it is said to have done."""
+    folder = again.run.layout.maps(scans.name, name)
+    where = scans.map_name(folder, row["scan"])
+    method = build(made["method"], made["options"], again.run.of.weights(name))
+    try:
+        chi = method.reconstruct(scans.scan(row["scan"]).to(again.device)).chi.cpu().numpy()
+    except DAMAGE as error:
+        if row["status"] == "ok":
+            text = f"the method fails now: {' '.join(str(error).split())[:200]}"
+            again.check.find("recomputed", where, text)
+        return None
+    if row["status"] != "ok":
+        again.check.find("recomputed", where, f"is said to have failed ({row['message']}), and does not")
+        return None
+    stored = scans.read_map(folder, row["scan"])
+    if stored is None:
+        again.check.find("missing", where, "is said to be there, and is not")
+        return None
+    return again.judge(where, compare_volumes(chi, stored))
+
+
+def scores(again: Again) -> list[Agreement]:
+    """All metrics of some maps of each kind of set."""
+    run = again.run
+    table = pd.read_parquet(run.layout.all_scores)
+    table = table[table["status"] == "ok"]
+    metrics = list(run.config.evaluation.metrics) or list(METRICS)
+    found: list[Agreement] = []
+    for kind, sets in _by_kind(again):
+        own = table[table["set"].isin([scans.name for scans in sets])]
+        things = list(own.groupby(["set", "method", "subject"], sort=True))
+        for key, rows in again.choose(f"scores/{kind}", things):
+            set_name, method, subject = (str(part) for part in key)
+            scans = run.of.sets[set_name]
+            chi = scans.read_map(run.layout.maps(set_name, method), subject)
+            made = {(s.metric, s.region): s.value for s in score_map(scans, subject, chi, metrics)}
+            stored = {(r["metric"], r["region"]): float(r["value"]) for r in rows.to_dict("records")}
+            for name in dict.fromkeys([*stored, *made]):
+                where = f"scores.parquet, {set_name} / {method} / {subject}: {name[0]}, {name[1]}"
+                if name in stored and name in made:
+                    found.append(again.judge(where, compare_scores(made[name], stored[name])))
+                else:
+                    text = "is stored and not made" if name in stored else "is made and not stored"
+                    again.check.find("recomputed", where, text)
+    return found

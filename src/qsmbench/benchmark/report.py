@@ -1,0 +1,31 @@
+"""The report of a run: labels and order from the configuration, then tables, figures and page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qsmbench.benchmark.run import Run
+from qsmbench.data.atomic import write_text_atomic
+from qsmbench.report.build import build_report
+from qsmbench.report.display import Display, read_display
+
+
+def write_report(of: Run, out_dir: Path) -> Path:
+    """Write `display.json` from the configuration, and the report; return its page."""
+    from qsmbench.benchmark.display import display
+
+    # Not sorted: the order of sets, methods and metrics is the order of the tables.
+    write_text_atomic(out_dir / of.layout.display.name, json.dumps(display(of), indent=2) + "\n")
+    return build_report(of.layout, read_display(out_dir / of.layout.display.name), of.sets, out_dir)
+
+
+def missing_maps(of: Run, shown: Display) -> list[str]:
+    """A line a set whose volumes, or those of some methods, are gone: they have tables and no figures."""
+    lines = []
+    for name in shown.sets:
+        there = name in of.sets and of.sets[name].folder.is_dir()
+        missing = [run for run in shown.methods if not (there and of.layout.maps(name, run).is_dir())]
+        if missing:
+            lines.append(f"no volumes of {', '.join(missing)} on {name}: tables only")
+    return lines

@@ -1,0 +1,1 @@
+"""Sets of scans, whatever kind they are of: one file a kind, with its section of the configuration."""

@@ -1,0 +1,73 @@
+"""Acquisitions of one's own, in a BIDS folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from qsmbench.core.errors import InputError
+from qsmbench.data.layout import RunLayout
+from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.sets.contract import SetSpec
+from qsmbench.sets.scans import PreparedScans
+from qsmbench.simulation.acquisition.protocol import PROTOCOLS
+
+if TYPE_CHECKING:
+    from qsmbench.core.grid import Shape
+
+
+class BidsSet(SetSpec):
+    """Acquisitions of one's own, in a BIDS folder; without a truth they get maps and figures, and no scores."""
+
+    kind: Literal["bids"] = Field(description="use a BIDS folder")
+    folder: Path = Field(description="the dataset: sub-<label>/[ses-<label>/]anat/*_MEGRE.nii.gz")
+    subjects: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")], ...] = Field(
+        (), description="labels without sub-; by default every subject of the folder"
+    )
+    preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
+
+    def open(self, layout: RunLayout, name: str) -> BidsScans:
+        """The set called ``name`` in a results folder."""
+        return BidsScans(layout, name, self)
+
+
+class BidsScans(PreparedScans):
+    """A set of a user's scans."""
+
+    def __init__(self, layout: RunLayout, name: str, spec: BidsSet) -> None:
+        super().__init__(layout, name)
+        self.spec = spec
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The subjects that are listed, or those of the folder; of a run whose folder is elsewhere, those prepared.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.spec.subjects:
+            return self.spec.subjects
+        folders = self.raw, self.layout.prepared(self.name)
+        for folder in folders:
+            if found := sorted(path.name.removeprefix("sub-") for path in folder.glob("sub-*")):
+                return tuple(found)
+        raise InputError(
+            f"config: acquisitions.{self.name}.folder: {self.spec.folder} holds no sub-* folder; give a BIDS dataset"
+        )
+
+    @property
+    def shape(self) -> Shape:
+        """Taken to be the research protocol's: nobody reads the files for this."""
+        return PROTOCOLS["research"].matrix
+
+    @property
+    def raw(self) -> Path:
+        """The user's folder."""
+        return self.spec.folder
+
+    @property
+    def description(self) -> str:
+        """That there are no scores."""
+        return "scans without a known truth, prepared from their echoes: maps, and no scores"

@@ -1,0 +1,134 @@
+"""Scans as BIDS derivatives: prepared fields and masks, and a derivative of maps a method.
+
+Scans of a set may differ in shape, which is why they are files and not one Zarr store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qsmbench.core.hashes import json_hash
+from qsmbench.data.prepared import PreparedScan, prepared_scans
+from qsmbench.sets.contract import MapsAbout, ScanSet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from qsmbench.core.scan import Reference, Scan
+
+
+class PreparedScans(ScanSet):
+    """Scans that the preparation made of echoes."""
+
+    scored = False
+
+    @property
+    def raw(self) -> Path:
+        """BIDS dataset of the echoes."""
+        return self.layout.raw(self.name)
+
+    def echoes(self, subject: str) -> list[Path]:
+        """What the preparation of a subject reads."""
+        return [self.raw / f"sub-{subject}"]
+
+    @property
+    def folder(self) -> Path:
+        """The derivative of fields and masks."""
+        return self.layout.prepared(self.name)
+
+    def inputs(self) -> list[Path]:
+        """The prepared subjects."""
+        return [self.layout.prepared_subject(self.name, subject) for subject in self.members]
+
+    @cached_property
+    def prepared(self) -> dict[str, PreparedScan]:
+        """The prepared scans by name, in the order of the subjects."""
+        return {scan.name: scan for scan in prepared_scans(self.folder, self.members)}
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Subject, and session and run where there are several."""
+        return list(self.prepared)
+
+    def scan(self, name: str) -> Scan:
+        """Local field, mask, magnitude, noise, and what the sidecar tells."""
+        from qsmbench.data.bids_write import sidecar
+        from qsmbench.data.scan_nifti import read_scan
+
+        item = self.prepared[name]
+        about = json.loads(sidecar(item.path("local_field")).read_text(encoding="utf-8"))
+        return read_scan(
+            item.path("local_field"),
+            item.path("local_mask"),
+            magnitude=item.path("magnitude"),
+            field_noise=item.path("field_noise"),
+            b0_dir=about.get("B0_dir"),
+            b0=about.get("MagneticFieldStrength"),
+            echo_times=about.get("EchoTimes", ()),
+        )
+
+    def reference(self, name: str) -> Reference:
+        """There is none."""
+        raise LookupError(f"{self.name} has no truth")
+
+    def data_hash(self, name: str) -> str:
+        """Of the files of field and mask."""
+        from qsmbench.data.download import sha256_of
+
+        item = self.prepared[name]
+        return json_hash([sha256_of(item.path("local_field")), sha256_of(item.path("local_mask"))])
+
+    def axis_codes(self, name: str) -> str | None:
+        """Nearly, where the scan is oblique."""
+        from nibabel.orientations import aff2axcodes
+
+        from qsmbench.data.nifti import read_volume
+
+        affine = read_volume(self.prepared[name].path("local_field"), finite=False).affine
+        return "".join(aff2axcodes(affine))  # type: ignore[no-untyped-call]
+
+    def companion(self, name: str) -> np.ndarray | None:
+        """The SWI, where the preparation made one."""
+        from qsmbench.data.nifti import read_volume
+
+        path = self.prepared[name].path("swi")
+        return read_volume(path, finite=False).data if path.is_file() else None
+
+    def start_maps(self, folder: Path, about: MapsAbout) -> None:
+        """Describe the derivative."""
+        from qsmbench.data.bids_write import write_description
+        from qsmbench.provenance.version import code_version
+
+        title = f"{about.label} susceptibility maps"
+        write_description(folder, title, code_version(), derivative=True, sources=[self.name], step=about.method)
+
+    def write_map(self, folder: Path, name: str, chi: np.ndarray, about: MapsAbout, found: Mapping[str, Any]) -> None:
+        """Write map and sidecar."""
+        from qsmbench.data.bids_write import write_map
+
+        item = self.prepared[name]
+        field = item.path("local_field")
+        text = {
+            "Description": f"magnetic susceptibility, {about.label}",
+            "Units": "ppm",
+            "Method": about.method,
+            "Parameters": dict(about.parameters),
+            **{key.title(): value for key, value in found.items()},
+            "Sources": [f"bids:prepared:{field.relative_to(item.folder).as_posix()}"],
+        }
+        write_map(item.chimap(folder), chi, self.scan(name).grid, text)
+
+    def read_map(self, folder: Path, name: str) -> np.ndarray | None:
+        """Read the map's file."""
+        from qsmbench.data.nifti import read_volume
+
+        path = self.prepared[name].chimap(folder)
+        return read_volume(path, finite=False).data if path.is_file() else None
+
+    def map_name(self, folder: Path, name: str) -> str:
+        """The map's file."""
+        return self.layout.relative(self.prepared[name].chimap(folder))

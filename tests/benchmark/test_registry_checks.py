@@ -1,0 +1,61 @@
+"""A configuration's report section against what there is."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qsmbench.benchmark.display import display, trained_range
+from qsmbench.benchmark.registry_checks import check_against_registries
+from qsmbench.benchmark.run import Run
+from qsmbench.config.load import check_config
+from qsmbench.config.model import Config
+from qsmbench.core.errors import InputError
+from qsmbench.networks.weights import load_network
+from qsmbench.report.display import Display
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(**report: object) -> Config:
+    content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    return check_config(content | {"report": report})
+
+
+@pytest.mark.parametrize(
+    ("report", "complaint"),
+    [
+        ({"baseline": "mdei"}, "no method is named 'mdei'"),
+        ({"tables": {"t": {"title": "", "sets": ["test-fixd"]}}}, r"tables.t.sets: unknown 'test-fixd' \(did you mean"),
+        ({"tables": {"t": {"title": "", "sets": ["train"]}}}, "tables.t.sets: unknown 'train'"),
+        ({"tables": {"t": {"title": "", "sets": ["test-fixed"], "methods": ["tdk"]}}}, "did you mean 'tkd'"),
+        ({"tables": {"t": {"title": "", "sets": ["test-fixed"], "metrics": ["rsme"]}}}, "did you mean 'rmse'"),
+        ({"tables": {"all": {"title": "", "sets": ["test-fixed"]}}}, "choose another name"),
+    ],
+)
+def test_names_that_are_not_there_are_refused(report: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        check_against_registries(config(**report), "config")
+
+
+def test_every_configuration_in_the_repository_makes_a_display() -> None:
+    for path in (ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")):
+        checked = check_config(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+        check_against_registries(checked, path.name)
+        shown = Display.model_validate(json.loads(json.dumps(display(Run(checked)))))
+        assert all(info.definition for info in shown.metrics.values())
+        assert not any(shown.is_ranked(metric) for metric in ("cone_streaking",) if metric in shown.metrics)
+
+
+def test_a_networks_range_is_its_training_sets_or_that_of_the_weights_it_started_from() -> None:
+    started = config()
+    low, high = load_network("shipped:meta-qsm").scaling.trained_range
+    found = trained_range(started)["meta-qsm"]
+    assert found["min"] == pytest.approx(low, abs=1e-4)
+    assert found["max"] == pytest.approx(high, abs=1e-4)
+    content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    del content["networks"]["meta-qsm"]["start"]
+    assert trained_range(check_config(content)) == {"meta-qsm": {"min": [1.0, 1.0, 2.0], "max": [1.6, 1.6, 4.0]}}
+    content["networks"]["meta-qsm"] = {"weights": "shipped:meta-qsm"}
+    assert trained_range(check_config(content))["meta-qsm"] == found
