@@ -54,7 +54,7 @@ def test_the_spectrum_is_that_of_the_error_that_was_added(name, exponent):
     noise, amplitude = coloured(grid, exponent)
     found = field_error(Scan(field + noise, mask, grid)).error
     for k in (0.1, 0.14, 0.2):
-        assert np.sqrt(found.at(np.array(k))) == pytest.approx(amplitude(k), rel=0.4), k
+        assert np.sqrt(found.at(np.array(k))) == pytest.approx(amplitude(k), rel=0.6), k
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -5,9 +5,9 @@ Where |D| is small, the field of any susceptibility is small, too: what a field 
 elsewhere. That is explained by a first map and taken off:
 
     chi_1 = F^-1[ D S / (D^2 S + E) F[f] ]              a Wiener map from spectra S of chi and E of the error
-    r     = m (f - d * m chi_1)                         what it leaves, inside the mask m
-    E(k)  = mean |F r|^2 / n  over |D| < 0.04           shell by shell, n voxels in the mask
-    S(k)  = (mean |F f|^2 / n - E(k)) / mean D^2        over |D| > 0.15
+    r     = f - d * m chi_1                             what it leaves, inside the mask m
+    E(k)  = mean |F w r|^2 / |w|^2  over |D| < 0.04     shell by shell, w the window
+    S(k)  = (mean |F w f|^2 / |w|^2 - E(k)) / mean D^2  over |D| > 0.15
 
 starting from the cone of f itself, two times. Spectra count as white noise would that is as strong at that frequency.
 The error of measured fields is larger the lower the frequency, and no smaller in the cone than outside it, so that the
@@ -19,12 +19,14 @@ Weights of a regularisation follow from both at the frequencies at which a brain
     relative  level over the square root of S's mean from 0.14 to 0.22 /mm: noise to signal, dimensionless
     density   level times the square root of a voxel's volume: the same on coarse voxels as on fine ones
 
-The weight of total variation that suits best grows with the error to the power of 1.75 as long as the signal is the
-same, that of an L2 penalty too; the first must double where both double, the second stay. Hence
+For one and the same signal the weight of total variation that suits best grows with the error to the power of 1.5,
+that of a squared gradient too; the first must double where both double, the second must not. Hence
 
-    alpha = 0.30 density relative^0.75      lambda = 1.37 relative^1.75
+    alpha = 0.17 density relative^0.5       lambda = relative^1.5
 
-whose factors and power were chosen on simulated fields with errors as measured ones have them (docs/methods.md).
+whose factors and powers were chosen on simulated fields with errors as measured ones have them (docs/methods.md).
+All volumes count under a window that falls to zero at the mask's rim: errors are largest there, and a soft edge brings
+less of the signal into the cone.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from math import prod
 
 import numpy as np
 import torch
+from scipy import ndimage
 
+from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.fast_box import FastBox, fast_box
 from qsmbench.methods.spectra import OUTSIDE, Shells, Spectrum, shell_power
@@ -42,6 +46,8 @@ from qsmbench.physics.fourier import irfftn, rfftn
 
 PADDING = 1.25
 PASSES = 2
+# mm over which the window falls.
+TAPER = 5.0
 ERROR_BAND = (0.14, 0.45)
 SIGNAL_BAND = (0.14, 0.22)
 # A shell with fewer samples in the narrow cone takes those of the wider one.
@@ -88,26 +94,26 @@ class FieldError:
 def field_error(scan: Scan) -> FieldError:
     """Estimate from the local field and the mask alone; a field of zeros has the least level, 1e-6 ppm."""
     work = fast_box(scan, PADDING)
-    field, kernel = work.scan.local_field, work.kernel
+    field, mask, kernel = work.scan.local_field, work.scan.mask, work.kernel
+    window = _window(mask, work.scan.grid.voxel_size)
     spectrum = rfftn(field, work.padded)
-    whole = _shells(work, spectrum, kernel)
+    whole = _shells(work, field, window, kernel)
     found = _estimate(work, whole, whole)
     for _ in range(PASSES):
-        chi = irfftn(spectrum * _wiener(work, found, kernel), work.padded, field.shape).mul_(work.scan.mask)
+        chi = irfftn(spectrum * _wiener(work, found, kernel), work.padded, field.shape).mul_(mask)
         explained = irfftn(rfftn(chi, work.padded).mul_(kernel), work.padded, field.shape)
-        residual = torch.sub(field, explained).mul_(work.scan.mask)
-        found = _estimate(work, whole, _shells(work, rfftn(residual, work.padded), kernel))
+        found = _estimate(work, whole, _shells(work, torch.sub(field, explained), window, kernel))
     return found
 
 
 def tv_weight(error: FieldError) -> float:
     """Weight of total variation, ppm mm, beside half of the squared residual: alpha above."""
-    return 0.30 * error.density * float(error.relative**0.75)
+    return 0.17 * error.density * float(error.relative**0.5)
 
 
 def l2_weight(error: FieldError) -> float:
     """Weight of the squared gradient, mm^2, beside the squared residual: lambda above."""
-    return 1.37 * float(error.relative**1.75)
+    return float(error.relative**1.5)
 
 
 def _wiener(work: FastBox, found: FieldError, kernel: torch.Tensor) -> torch.Tensor:
@@ -116,8 +122,20 @@ def _wiener(work: FastBox, found: FieldError, kernel: torch.Tensor) -> torch.Ten
     return kernel / volume.addcmul_(kernel, kernel)
 
 
-def _shells(work: FastBox, spectrum: torch.Tensor, kernel: torch.Tensor) -> Shells:
-    return shell_power(spectrum, kernel, work.padded, work.scan.grid.voxel_size, int(work.scan.mask.sum()))
+def _shells(work: FastBox, volume: torch.Tensor, window: torch.Tensor, kernel: torch.Tensor) -> Shells:
+    energy = float(window.double().square().sum())
+    spectrum = rfftn(volume * window, work.padded)
+    return shell_power(spectrum, kernel, work.padded, work.scan.grid.voxel_size, energy)
+
+
+def _window(mask: torch.Tensor, voxel_size: Triple) -> torch.Tensor:
+    """From 0 at the mask's rim to 1 at a depth of TAPER mm; the mask itself where that leaves less than a tenth."""
+    values = mask.cpu().numpy().astype(np.float32)
+    for axis, v in enumerate(voxel_size):
+        size = 2 * min(round(TAPER / v), mask.shape[axis] // 4) + 1
+        values = ndimage.uniform_filter1d(values, size, axis, mode="constant")
+    window = torch.from_numpy(np.maximum(2 * values - 1, 0)).to(mask.device).mul_(mask)
+    return window if float(window.square().sum()) > 0.1 * float(mask.sum()) else mask.to(torch.float32)
 
 
 def _estimate(work: FastBox, field: Shells, residual: Shells) -> FieldError:

@@ -82,7 +82,7 @@ def squared_frequencies(shape: Shape, voxel_size: Triple) -> tuple[F64, F64, F64
 
 
 def shell_power(
-    spectrum: torch.Tensor, kernel: torch.Tensor, shape: Shape, voxel_size: Triple, n_voxels: int
+    spectrum: torch.Tensor, kernel: torch.Tensor, shape: Shape, voxel_size: Triple, energy: float
 ) -> Shells:
     """Sum up a spectrum over shells.
 
@@ -91,7 +91,7 @@ def shell_power(
         kernel: D, same shape.
         shape: (X, Y, Z).
         voxel_size: mm.
-        n_voxels: how many voxels the volume fills.
+        energy: of a volume of ones: how many voxels the volume fills, or the sum of a window's squares.
     """
     squares = squared_frequencies(shape, voxel_size)
     lowest = min(1 / (n * v) for n, v in zip(shape, voxel_size, strict=True))
@@ -101,9 +101,9 @@ def shell_power(
     table = np.minimum(place, n_shells - 1).astype(np.int32)
     sums = np.zeros((3, 3, n_shells))
     _sum_up(torch.view_as_real(spectrum).cpu().numpy(), kernel.cpu().numpy(), squares, table, sums)
-    count, energy, squared = sums
+    count, total, squared = sums
     present = np.maximum(count, 1)
-    power = np.where(count > 0, energy / present / n_voxels, np.nan)
+    power = np.where(count > 0, total / present / energy, np.nan)
     middles = np.array([lowest * _RATIO ** (i + 0.5) for i in range(n_shells)])
     return Shells(middles, count, power, squared / present)
 
