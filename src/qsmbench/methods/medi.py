@@ -119,6 +119,7 @@ class MEDI(Method):
             note("warning: no magnitude was given, so that no edges are known: this is total variation")
             smooth = torch.ones((3, *grid.shape), dtype=torch.bool, device=scan.device)
         else:
+            note("edges are those of the magnitude")
             smooth = smooth_components(work.scan.magnitude, mask, self.edge_fraction, grid.voxel_size)
         problem = _Problem(self, grid, work.padded, kernel, field * scale, mask, smooth, csf)
         x, steps, course = problem.minimise(noise)

@@ -54,6 +54,7 @@ def data_weights(noise: torch.Tensor | None, mask: torch.Tensor) -> torch.Tensor
     known = mask & (noise > 0)
     if not known.any():
         raise InputError("field_noise is zero everywhere in the mask; leave it out, or give its standard deviation")
+    note("voxels are weighted by the noise of the field")
     weights = torch.where(known, 1.0 / torch.where(known, noise, 1.0), 0.0)
     n_voxels = int(mask.sum())
     return weights * (n_voxels / float(weights.double().sum()))

@@ -5,12 +5,12 @@
 M the head's, warped as chi is, f the share of a pasted body; times a receive profile, plus noise. For a head that has
 none (TE = 20 ms, 3 T; chi in ppm),
 
-    M = (1 + 0.13 w) exp(-TE R2*),   R2* = 20 + 120 |chi| + 200 max(|chi| - 0.2, 0)   (1/s),
+    M = (1 + 0.13 w) exp(-TE R2*),   R2* = 20 + 120 |chi| + 200 max(|chi| - 0.5, 0)   (1/s),
 
 w the share of white matter, which a T1-weighted echo (TR 45 ms, 20 degrees) shows 13 % brighter than grey at the values
 of `phantom/values.py`. 120/s a ppm is the slope of R2* on susceptibility over the deep nuclei and veins of that table;
 320/s, that of static dephasing (Yablonskiy & Haacke 1994, doi 10.1002/mrm.1910320610), holds in bleeds and
-calcifications, which therefore are dark.
+calcifications, beyond what venous blood has; they therefore are dark.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ F32 = NDArray[np.float32]
 
 ECHO_TIME = 0.020  # s
 _WHITE_GAIN = 0.13
-_TISSUE_R2STAR, _IRON_SLOPE, _STATIC_SLOPE, _STRONG = 20.0, 120.0, 320.0, 0.2
+_TISSUE_R2STAR, _IRON_SLOPE, _STATIC_SLOPE, _STRONG = 20.0, 120.0, 320.0, 0.5
 # Distance in mm over which a receive profile varies: coils are about as wide.
 _PROFILE = 80.0
 
