@@ -227,19 +227,24 @@ def prepare(
         InputError: everything that is wrong with the input, a line each.
     """
     from qsmbench.preparation.echoes import Echoes
-    from qsmbench.preparation.phase_units import to_radians
+    from qsmbench.preparation.phase_units import Declared, to_radians
     from qsmbench.preparation.pipeline import prepare as run
     from qsmbench.preparation.settings import PreparationSettings
 
     chosen = PreparationSettings.model_validate(dict(settings or {}))
     affines: list[NDArray[np.float64]] = []
     phases, magnitudes = _echoes(phase, affines), _echoes(magnitude, affines)
-    radians = to_radians(phases, chosen.phase.units, "phase")[0] if affines else phases
+    said: tuple[str, ...] = ()
+    radians = phases
+    if affines or chosen.phase.scale is not None:
+        scaled = to_radians(phases, "phase", chosen.phase.scale, Declared("rad" if chosen.phase.units == "rad" else ""))
+        radians, said = scaled.phase, scaled.warnings
     if chosen.phase.flipped:
         radians = -radians
     grid = _grid(phases.shape[1:], affines, voxel_size, b0_dir)
     inside = None if mask is None else _volume(mask, affines) > 0
-    return run(Echoes(radians, magnitudes, grid, tuple(echo_times), b0), chosen, inside)
+    found = run(Echoes(radians, magnitudes, grid, tuple(echo_times), b0), chosen, inside)
+    return replace(found, warnings=(*said, *found.warnings))
 
 
 def score(

@@ -39,7 +39,7 @@ def test_paramagnetic_veins_are_dark_and_diamagnetic_ones_are_not():
 
 def test_the_highpass_takes_slow_phase_away():
     slow = np.broadcast_to(0.05 * np.arange(64)[:, None, None], (64, 64, 2)).astype(np.float32)
-    high = highpass_phase(np.ones_like(slow), slow, (1.0, 1.0), 0.125)
+    high = highpass_phase(np.ones_like(slow), slow, (1.0, 1.0, 1.0), 0.125)
     assert np.abs(high[10:-10]).max() < 0.05
 
 

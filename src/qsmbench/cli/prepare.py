@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from qsmbench.cli.common import parse_options, shown_log
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.dataset import prepare_bids, prepare_files
+from qsmbench.preparation.phase_units import parse_scale
 from qsmbench.preparation.settings import BACKGROUNDS, PreparationSettings
 
 
@@ -19,15 +21,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dataset = parser.add_argument_group("a BIDS dataset")
     dataset.add_argument("--bids", type=Path, metavar="DIR", help="top folder of the dataset")
     dataset.add_argument("--subject", nargs="+", default=[], metavar="ID", help="only these subjects")
+    dataset.add_argument(
+        "--entity",
+        nargs="+",
+        default=[],
+        metavar="KEY-VALUE",
+        help="only acquisitions with these in their names, e.g. rec-norm",
+    )
     dataset.add_argument("--masks", type=Path, metavar="DIR", help="BIDS derivatives with masks to use as they are")
     files = parser.add_argument_group("the files of one scan (NIfTI, one an echo, or all echoes in one)")
-    files.add_argument("--phase", type=Path, nargs="+", metavar="P", help="radians or any linear scale")
+    files.add_argument("--phase", type=Path, nargs="+", metavar="P", help="phase images")
     files.add_argument("--magnitude", type=Path, nargs="+", metavar="M", help="magnitudes in the same order")
     files.add_argument("--echo-times", type=float, nargs="+", metavar="S", help="s")
     files.add_argument("--b0", type=float, metavar="T", help="main field, T")
     files.add_argument("--mask", type=Path, help="mask to use as it is, non-zero inside")
     files.add_argument("--b0-dir", type=float, nargs=3, metavar=("X", "Y", "Z"), help="B0 in voxel axes")
     parser.add_argument("--out-dir", type=Path, required=True, help="folder to write into")
+    parser.add_argument(
+        "--phase-scale",
+        metavar="SCALE",
+        help="what a stored unit of phase is: rad, deg, pi/4096 or any number of radians (default: told by the data, "
+        "header and sidecar, or refused)",
+    )
     parser.add_argument("--flip-phase", action="store_true", help="the scanner counts phase the other way: negate it")
     parser.add_argument("--background", choices=BACKGROUNDS, help="background removal (default: resharp)")
     parser.add_argument(
@@ -57,7 +72,8 @@ def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> No
         given = [name for name, value in (loose | {"--mask": arguments.mask}).items() if value is not None]
         if given:
             raise InputError(f"--bids goes without {', '.join(given)}; the dataset says all of it")
-        prepare_bids(arguments.bids, arguments.out_dir, settings, arguments.subject, arguments.masks)
+        wanted = _entities(arguments.entity)
+        prepare_bids(arguments.bids, arguments.out_dir, settings, arguments.subject, arguments.masks, entities=wanted)
         return
     missing = [name for name, value in loose.items() if value is None]
     if missing:
@@ -74,6 +90,16 @@ def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> No
     )
 
 
+def _entities(pairs: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("-")
+        if not separator or not key or not value:
+            raise InputError(f"--entity takes KEY-VALUE as in file names (rec-norm), got '{pair}'")
+        found[key] = value
+    return found
+
+
 def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
     """Return the settings that --option, --background and --flip-phase make together.
 
@@ -81,6 +107,9 @@ def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
         InputError: an unknown setting or a value that does not fit.
     """
     tree: dict[str, Any] = {}
+    if arguments.phase_scale is not None:
+        parse_scale(arguments.phase_scale)
+        _set(tree, "phase.scale", arguments.phase_scale)
     if arguments.flip_phase:
         _set(tree, "phase.flipped", True)
     if arguments.background is not None:

@@ -1,6 +1,7 @@
 """`qsmbench reconstruct METHOD`: chi from a local field, and beside it what made it and how the iterations went."""
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import asdict
@@ -10,8 +11,9 @@ from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_com
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
+from qsmbench.data.field_units import UNITS
 from qsmbench.data.nifti import write_volume
-from qsmbench.data.scan_nifti import read_scan
+from qsmbench.data.scan_nifti import read_scan_and_notes
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build, find
 from qsmbench.provenance.version import code_version
@@ -20,7 +22,10 @@ from qsmbench.provenance.version import code_version
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("method", metavar="METHOD", help="name of the method (see 'qsmbench methods')")
-    parser.add_argument("--local-field", type=Path, required=True, help="NIfTI, ppm")
+    parser.add_argument(
+        "--local-field", type=Path, required=True, help="NIfTI; in ppm, or what its sidecar's Units say"
+    )
+    parser.add_argument("--field-units", choices=UNITS, help="of the field (default: as its sidecar says, else ppm)")
     parser.add_argument("--mask", type=Path, required=True, help="NIfTI, non-zero inside")
     parser.add_argument("--out", type=Path, required=True, help="susceptibility map to write, NIfTI, ppm")
     parser.add_argument("--magnitude", type=Path, help="NIfTI, for methods that use it")
@@ -30,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=3,
         metavar=("X", "Y", "Z"),
-        help="direction of B0 in voxel axes (default: the scanner's z axis through the affine)",
+        help="direction of B0 in voxel axes (default: the sidecar's B0_dir, else from the header)",
     )
-    parser.add_argument("--b0", type=float, help="main field, T")
+    parser.add_argument("--b0", type=float, help="main field, T (default: as the field's sidecar says)")
     parser.add_argument("--echo-times", type=float, nargs="+", default=[], help="s")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="parameter of the method")
     parser.add_argument(
@@ -48,15 +53,18 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights or find(arguments.method).shipped_weights
     method = build(arguments.method, parse_options(arguments.option), weights)
     device = set_up_compute(arguments)
-    scan = read_scan(
+    scan, said, frames = read_scan_and_notes(
         arguments.local_field,
         arguments.mask,
         magnitude=arguments.magnitude,
         field_noise=arguments.field_noise,
         b0_dir=arguments.b0_dir,
         b0=arguments.b0,
+        units=arguments.field_units,
         echo_times=arguments.echo_times,
     )
+    for line in said:
+        print(f"qsmbench reconstruct: {line}", file=sys.stderr)
     try:
         started = time.perf_counter()
         found = method.reconstruct(scan.to(device))
@@ -66,18 +74,21 @@ def run(arguments: argparse.Namespace) -> None:
     for line in found.notes:
         print(f"qsmbench reconstruct: {line}", file=sys.stderr)
     grid = found.grid or scan.grid
-    write_volume(arguments.out, found.chi.cpu().numpy(), grid.matrix, f"chi, ppm, {arguments.method}")
-    write_json_atomic(
-        sidecar(arguments.out),
-        {
-            "method": arguments.method,
-            "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
-            "local_field": arguments.local_field.name,
-            "b0_dir": list(scan.grid.b0_dir),
-            "voxel_size": list(grid.voxel_size),
-            "seconds": round(seconds, 3),
-            "convergence": [asdict(course) for course in found.convergence],
-            "notes": list(found.notes),
-            "code_version": code_version(),
-        },
-    )
+    # A finer map has a grid of its own.
+    kept = frames if found.grid is None else None
+    about = {
+        "method": arguments.method,
+        "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
+        "local_field": arguments.local_field.name,
+        "b0_dir": list(scan.grid.b0_dir),
+        "voxel_size": list(grid.voxel_size),
+        "seconds": round(seconds, 3),
+        "convergence": [asdict(course) for course in found.convergence],
+        "notes": list(found.notes),
+        "warnings": list(said),
+        "code_version": code_version(),
+    }
+    # Serialised once before anything is written: a map never stands without what says how it was made.
+    json.dumps(about, allow_nan=False)
+    write_volume(arguments.out, found.chi.cpu().numpy(), grid.matrix, f"chi, ppm, {arguments.method}", kept)
+    write_json_atomic(sidecar(arguments.out), about)

@@ -3,7 +3,7 @@
     dataset_description.json  README  participants.tsv  participants.json
     sub-<label>/anat/sub-<label>_echo-<n>_part-<mag|phase>_MEGRE.nii.gz and .json
 
-Names, entities and metadata: BIDS 1.10 (https://bids-specification.readthedocs.io; Gorgolewski 2016, doi
+Names, entities and metadata: BIDS 1.11 (https://bids-specification.readthedocs.io; Gorgolewski 2016, doi
 10.1038/sdata.2016.44; MEGRE and Chimap: the qMRI extension, Karakuzu 2022, doi 10.1038/s41597-022-01571-4).
 """
 
@@ -21,7 +21,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.nifti import write_volume
 
-BIDS_VERSION = "1.10.0"
+BIDS_VERSION = "1.11.1"
 # Scanners store magnitude as integers; this is the largest of them.
 MAGNITUDE_TOP = 32000
 

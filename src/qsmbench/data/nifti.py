@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nibabel as nib
 import numpy as np
@@ -23,12 +23,13 @@ from numpy.typing import ArrayLike, NDArray
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.data.atomic import atomic_path
+from qsmbench.data.frames import NO_FRAMES, Frames, read_frames
+from qsmbench.data.mask_values import as_mask
 
 # nibabel ships inline types but leaves its image classes untyped.
 _NIFTI1: Any = nib.Nifti1Image
 _NIFTI2: Any = nib.Nifti2Image
-# sform and qform code 1, "scanner anatomical": the axes in which B0 is z.
-_SCANNER = 1
+_Header: TypeAlias = tuple[NDArray[np.float64], Triple, Frames, float, float, int | None]
 # On the 2016 COSMOS map (160^3) level 6 is 6 % smaller than level 1 for 0.06 s more; on a noisy map they are equal.
 _COMPRESSION = 6
 
@@ -39,13 +40,20 @@ class Volume:
 
     Attributes:
         data: float32 (x, y, z), C order.
-        affine: float64 (4, 4), voxel to world (RAS+), mm.
+        affine: float64 (4, 4), voxel to the scanner's world (RAS+), mm: of the header's two matrices the one to use.
         voxel_size: edge lengths in mm, the lengths of the affine's columns.
+        frames: both of the header's matrices with their codes; outputs keep them.
+        slope, intercept: what the header says stored numbers were scaled by.
+        slice_axis: the axis along which slices were taken, where the header says so (dim_info).
     """
 
     data: NDArray[np.float32]
     affine: NDArray[np.float64]
     voxel_size: Triple
+    frames: Frames = NO_FRAMES
+    slope: float = 1.0
+    intercept: float = 0.0
+    slice_axis: int | None = None
 
 
 def read_volume(path: str | Path, *, finite: bool = True, like: Volume | None = None) -> Volume:
@@ -62,7 +70,7 @@ def read_volume(path: str | Path, *, finite: bool = True, like: Volume | None = 
             in the affine is left for ``Grid`` to refuse.
     """
     path = Path(path)
-    array, affine, voxel_size = _load(path)
+    array, header = _load(path)
     with np.errstate(over="ignore"):
         data = np.array(array, dtype=np.float32, order="C")
     if finite:
@@ -71,7 +79,7 @@ def read_volume(path: str | Path, *, finite: bool = True, like: Volume | None = 
             raise InputError(
                 f"{path} has {n_bad} NaN or infinite of {data.size} voxels; set them to 0 or repair the file"
             )
-    volume = Volume(data, affine, voxel_size)
+    volume = Volume(data, *header)
     if like is not None:
         _check_same_grid(path, volume, like)
     return volume
@@ -84,12 +92,10 @@ def read_volumes(path: str | Path, *, like: Volume | None = None) -> list[Volume
         InputError: as ``read_volume``, for a fifth axis, and for NaN or infinite voxels.
     """
     path = Path(path)
-    array, affine, voxel_size = _load(path, n_axes=4)
+    array, header = _load(path, n_axes=4)
     stack = array[..., None] if array.ndim == 3 else array
     with np.errstate(over="ignore"):
-        volumes = [
-            Volume(np.array(stack[..., i], np.float32, order="C"), affine, voxel_size) for i in range(stack.shape[3])
-        ]
+        volumes = [Volume(np.array(stack[..., i], np.float32, order="C"), *header) for i in range(stack.shape[3])]
     n_bad = sum(v.data.size - int(np.isfinite(v.data).sum()) for v in volumes)
     if n_bad:
         raise InputError(f"{path} has {n_bad} NaN or infinite of {stack.size} voxels; set them to 0 or repair the file")
@@ -99,18 +105,22 @@ def read_volumes(path: str | Path, *, like: Volume | None = None) -> list[Volume
 
 
 def read_mask(path: str | Path, *, like: Volume | None = None) -> NDArray[np.bool_]:
-    """Read a mask: bool (x, y, z), True where the stored value is not zero.
+    """Read a mask: bool (x, y, z); see `data.mask_values` for what its numbers may be and what is refused.
 
     Raises:
-        InputError: as ``read_volume``; the mask is empty.
+        InputError: as ``read_volume``; the mask is empty, inverted, or no mask of one thing.
     """
-    mask: NDArray[np.bool_] = read_volume(path, like=like).data != 0
-    if not mask.any():
-        raise InputError(f"mask {path} is empty: every voxel is 0; give a mask with the brain set to 1")
-    return mask
+    return read_mask_and_notes(path, like=like)[0]
 
 
-def write_volume(path: str | Path, data: ArrayLike, affine: ArrayLike, description: str = "") -> None:
+def read_mask_and_notes(path: str | Path, *, like: Volume | None = None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Read a mask as ``read_mask``, and say what was made of it; one line each."""
+    return as_mask(read_volume(path, like=like).data, str(path))
+
+
+def write_volume(
+    path: str | Path, data: ArrayLike, affine: ArrayLike, description: str = "", frames: Frames | None = None
+) -> None:
     """Write one 3-D volume, atomically and with bytes that depend on the arguments alone.
 
     Args:
@@ -118,6 +128,7 @@ def write_volume(path: str | Path, data: ArrayLike, affine: ArrayLike, descripti
         data: (x, y, z); bool is stored as uint8, floats as float32, 8- to 32-bit integers as they are.
         affine: (4, 4), voxel to world, mm; stored as sform and qform with code 1.
         description: the header's free text, cut to its 79 bytes.
+        frames: matrices and codes of the volume that this one was made from, kept as they were; must lie on its grid.
 
     Raises:
         InputError: the name does not end in .nii or .nii.gz, or the folder cannot be written to.
@@ -128,8 +139,9 @@ def write_volume(path: str | Path, data: ArrayLike, affine: ArrayLike, descripti
         raise InputError(f"cannot write {path}: the name must end in .nii or .nii.gz")
     matrix = np.asarray(affine, dtype=np.float64)
     image = _NIFTI1(_storable(np.asarray(data)), matrix)
-    image.set_sform(matrix, code=_SCANNER)
-    image.set_qform(matrix, code=_SCANNER)
+    if frames is None:
+        frames = Frames.scanner(matrix)
+    frames.write(image)
     image.header.set_xyzt_units(xyz="mm")
     image.header["descrip"] = description.encode("ascii", "replace")[:79]
     with atomic_path(path) as temporary, temporary.open("wb") as raw:
@@ -152,7 +164,7 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
     raise ValueError(f"cannot store {data.dtype} voxels; convert to float32, bool or an integer of at most 32 bits")
 
 
-def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], NDArray[np.float64], Triple]:
+def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
     image = _parse(path)
     dtype = image.get_data_dtype()
     if dtype.kind == "c":
@@ -167,14 +179,20 @@ def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], NDArray[np.float64
         raise InputError(f"{path} holds {n_volumes} volumes (shape {shape}); give one 3-D volume, split the file first")
     if len(shape) < 3 or 0 in shape:
         raise InputError(f"{path} has shape {shape}; give a 3-D volume")
-    affine, voxel_size = _geometry(path, image)
+    frames = read_frames(image)
+    affine, voxel_size = _geometry(path, image, frames)
+    slope, intercept = (
+        float(v) if v is not None and np.isfinite(v) else d
+        for v, d in zip((image.dataobj.slope, image.dataobj.inter), (1.0, 0.0), strict=True)
+    )
     try:
-        array = np.asanyarray(image.dataobj).reshape(shape)
-    except (OSError, ValueError) as error:
+        with np.errstate(all="ignore"):
+            array = np.asanyarray(image.dataobj).reshape(shape)
+    except (OSError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(
             f"{path} is cut short: its header promises more voxels than it holds; copy it again"
         ) from error
-    return array, affine, voxel_size
+    return array, (affine, voxel_size, frames, slope, intercept, image.header.get_dim_info()[2])
 
 
 def _parse(path: Path) -> Any:
@@ -200,15 +218,20 @@ def _parse(path: Path) -> Any:
         raise InputError(f"{path} is not a NIfTI file; give a .nii or .nii.gz file")
     try:
         return kind.from_bytes(content)
-    except (HeaderDataError, ValueError, OSError) as error:
+    except (HeaderDataError, ValueError, OSError, KeyError, OverflowError, ArithmeticError) as error:
         raise InputError(f"{path} has a damaged NIfTI header ({error}); copy or convert it again") from error
 
 
-def _geometry(path: Path, image: Any) -> tuple[NDArray[np.float64], Triple]:
-    unit = image.header.get_xyzt_units()[0]
+def _geometry(path: Path, image: Any, frames: Frames) -> tuple[NDArray[np.float64], Triple]:
+    try:
+        unit = image.header.get_xyzt_units()[0]
+    except KeyError as error:
+        raise InputError(f"{path} has a damaged NIfTI header (unit {error}); copy or convert it again") from error
     if unit not in ("mm", "unknown"):
         raise InputError(f"{path} gives its lengths in {unit}; convert its header to mm")
-    affine = np.array(image.affine, dtype=np.float64)
+    affine = frames.affine
+    if not np.isfinite(affine).all():
+        raise InputError(f"{path} has an affine that is not finite; correct its header or convert it again")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     zooms = np.array(image.header.get_zooms()[:3], dtype=np.float64)
     # Which of the two is right cannot be told from the file, and the dipole kernel depends on it.
@@ -229,7 +252,9 @@ def _check_same_grid(path: Path, volume: Volume, like: Volume) -> None:
         )
     last = [n - 1 for n in like.data.shape]
     corners = np.array([(*corner, 1) for corner in product(*((0, n) for n in last))], dtype=np.float64)
-    shift = float(np.linalg.norm(corners @ (volume.affine - like.affine).T, axis=1).max())
+    # Files of one scan may state one of the two matrices each: they lie together where any two of theirs agree.
+    pairs = product([volume.affine, *volume.frames.matrices()], [like.affine, *like.frames.matrices()])
+    shift = min(float(np.linalg.norm(corners @ (a - b).T, axis=1).max()) for a, b in pairs)
     if not shift < 0.5 * min(like.voxel_size):
         raise InputError(
             f"{path} lies elsewhere than the volume it goes with: their corners are up to {shift:.3g} mm apart; "

@@ -1,6 +1,6 @@
 """Gradient-echo acquisitions of a BIDS dataset: which files belong together, what their sidecars say, do they agree.
 
-Raw data as BIDS 1.10 names them: `sub-01[_ses-1][...]_echo-1_part-mag_MEGRE.nii.gz` with `part-phase`, or `part-real`
+Raw data as BIDS 1.11 names them: `sub-01[_ses-1][...]_echo-1_part-mag_MEGRE.nii.gz` with `part-phase`, or `part-real`
 and `part-imag`; https://bids-specification.readthedocs.io. Sidecars are inherited: `EchoTime` may stand beside a file,
 `MagneticFieldStrength` at the top of the dataset. Every mistake is found before any is reported.
 
@@ -9,20 +9,20 @@ Why no BIDS library: measured in docs/preparation.md; in short, those that are s
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
-from qsmbench.data.nifti import Volume, read_mask, read_volume
-from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
+from qsmbench.data.frames import NO_FRAMES, Frames
+from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
+from qsmbench.preparation.bids_sidecars import parse_name, read_sidecars
+from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.phase_units import to_radians
 from qsmbench.preparation.settings import PhaseSettings
@@ -30,8 +30,6 @@ from qsmbench.preparation.settings import PhaseSettings
 # T2starw is what single-echo scans are called; magnitudes alone are common there and are passed over.
 SUFFIXES = ("MEGRE", "GRE", "T2starw")
 PARTS = ("mag", "phase", "real", "imag")
-# Two sidecars of one echo, or a rounded echo time, may differ by so much, s.
-_SAME_TIME = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +60,22 @@ class Acquisition:
 
 
 def find_acquisitions(root: Path, subjects: Sequence[str] = ()) -> list[Acquisition]:
-    """Return the acquisitions of a dataset in the order of their names.
+    """Return the acquisitions of a dataset in the order of their names; see :func:`survey`."""
+    return survey(root, subjects)[0]
+
+
+def survey(
+    root: Path, subjects: Sequence[str] = (), entities: Mapping[str, str] | None = None
+) -> tuple[list[Acquisition], list[str]]:
+    """Return the acquisitions of a dataset in the order of their names, and what was passed over, one line each.
+
+    Folders may be links (as git-annex and DataLad have them). An acquisition without its phase is passed over where
+    another of the same session is complete: a second reconstruction, say.
 
     Args:
         root: folder of the dataset.
         subjects: labels, with or without `sub-`; none means all.
+        entities: that an acquisition must have, {"rec": "norm"}.
 
     Raises:
         InputError: no folder, no subject of that name, no gradient-echo acquisition with phase.
@@ -82,21 +91,29 @@ def find_acquisitions(root: Path, subjects: Sequence[str] = ()) -> list[Acquisit
         if subject not in present:
             mistakes.add(f"{root} has no subject '{subject}'; it has {', '.join(present)}")
     mistakes.check()
+    chosen = set((entities or {}).items())
     groups: dict[tuple[tuple[str, str], ...], dict[str, dict[int, Path]]] = {}
-    for subject in wanted:
-        for path in sorted((root / f"sub-{subject}").rglob("*.nii*")):
-            entities, suffix = parse_name(path)
-            if suffix not in SUFFIXES or not path.name.endswith((".nii", ".nii.gz")):
-                continue
-            part, echo = entities.pop("part", "mag"), entities.pop("echo", "1")
-            if part not in PARTS or not echo.isdigit():
-                mistakes.add(f"{path}: part must be one of {', '.join(PARTS)} and echo a number; rename the file")
-                continue
-            key = (*entities.items(), ("suffix", suffix))
-            files = groups.setdefault(key, {}).setdefault(part, {})
-            if int(echo) in files:
-                mistakes.add(f"{path} and {files[int(echo)].name} are the same echo; keep one")
-            files[int(echo)] = path
+    for path in (p for subject in wanted for p in _images(root / f"sub-{subject}")):
+        own, suffix = parse_name(path)
+        if suffix not in SUFFIXES:
+            continue
+        part, echo = own.pop("part", "mag"), own.pop("echo", "1")
+        if not chosen <= set(own.items()):
+            continue
+        if part not in PARTS or not echo.isdecimal():
+            mistakes.add(f"{path}: part must be one of {', '.join(PARTS)} and echo a number; rename the file")
+            continue
+        if path.is_symlink() and not path.exists():
+            mistakes.add(
+                f"{path} is a broken link (to {path.readlink()}); fetch the file it stands for (datalad get, git annex "
+                "get), or remove the link"
+            )
+            continue
+        key = (*own.items(), ("suffix", suffix))
+        files = groups.setdefault(key, {}).setdefault(part, {})
+        if int(echo) in files:
+            mistakes.add(f"{path} and {files[int(echo)].name} are the same echo; keep one")
+        files[int(echo)] = path
     mistakes.check()
     found = [
         Acquisition(dict(key[:-1]), key[-1][1], files, root)
@@ -104,62 +121,53 @@ def find_acquisitions(root: Path, subjects: Sequence[str] = ()) -> list[Acquisit
         # A magnitude alone is no mistake in a dataset, it is just nothing to us.
         if set(files) != {"mag"} or key[-1][1] == "MEGRE"
     ]
+    sessions = {_session(a) for a in found if _is_complete(a)}
+    passed = [a for a in found if not _is_complete(a) and _session(a) in sessions]
+    found = [a for a in found if a not in passed]
+    told = [f"{a.name}: no phase (only {', '.join(sorted(a.files))}); passed over, others are complete" for a in passed]
+    with_data = {a.entities.get("sub") for a in found}
+    told += [f"sub-{s}: no gradient echoes with phase; passed over" for s in wanted if s not in with_data]
     if not found:
+        which = "".join(f" with {k}-{v}" for k, v in sorted(chosen))
         raise InputError(
-            f"{root}: no gradient echoes with phase (sub-*/[ses-*/]anat/*_part-phase_MEGRE.nii.gz) "
+            f"{root}: no gradient echoes with phase{which} (sub-*/[ses-*/]anat/*_part-phase_MEGRE.nii.gz) "
             f"for {', '.join('sub-' + s for s in wanted)}"
         )
-    return found
+    return found, told
 
 
-def parse_name(path: Path) -> tuple[dict[str, str], str]:
-    """Return the entities and the suffix of a BIDS file name.
-
-    >>> parse_name(Path("sub-01_echo-2_part-mag_MEGRE.nii.gz"))
-    ({'sub': '01', 'echo': '2', 'part': 'mag'}, 'MEGRE')
-    """
-    *pairs, suffix = path.name.partition(".")[0].split("_")
-    return {key: value for key, _, value in (p.partition("-") for p in pairs)}, suffix
-
-
-def read_metadata(path: Path, root: Path) -> dict[str, Any]:
-    """Return what the sidecars say of an image, the nearer one prevailing (BIDS inheritance principle).
-
-    Raises:
-        InputError: a sidecar that is no JSON object.
-    """
-    entities, suffix = parse_name(path)
-    own = set(entities.items())
-    folders = [path.parent, *path.parent.parents]
-    metadata: dict[str, Any] = {}
-    for folder in reversed(folders[: folders.index(root) + 1]):
-        applicable = []
-        for sidecar in folder.glob(f"*{suffix}.json"):
-            theirs, their_suffix = parse_name(sidecar)
-            if their_suffix == suffix and set(theirs.items()) <= own:
-                applicable.append((len(theirs), sidecar))
-        for _, sidecar in sorted(applicable):
-            metadata |= _read_json(sidecar)
-    return metadata
+def _images(folder: Path) -> Iterator[Path]:
+    """Images below a folder, links to folders followed, none of them twice, in the order of their names."""
+    seen: set[str] = set()
+    found: list[Path] = []
+    for current, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(current)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += [Path(current) / name for name in names if name.endswith((".nii", ".nii.gz"))]
+    return iter(sorted(found))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); correct it or convert the scan again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a JSON object; correct it or convert the scan again")
-    return content
+def _session(acquisition: Acquisition) -> tuple[str | None, str | None]:
+    return acquisition.entities.get("sub"), acquisition.entities.get("ses")
+
+
+def _is_complete(acquisition: Acquisition) -> bool:
+    return {"mag", "phase"} <= set(acquisition.files) or {"real", "imag"} <= set(acquisition.files)
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """An acquisition as read: the echoes, and how its phase was scaled."""
+    """An acquisition as read: the echoes, how its phase was scaled, a mask, what is doubtful, the header's matrices."""
 
     echoes: Echoes
     phase_scaling: str
     mask: NDArray[np.bool_] | None
+    warnings: tuple[str, ...] = ()
+    frames: Frames = NO_FRAMES
 
 
 def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None = None) -> Loaded:
@@ -172,28 +180,37 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
     parts = _complex_parts(acquisition, mistakes)
     mistakes.check()
     numbers = _echo_numbers(acquisition, parts, mistakes)
-    times, b0, b0_dir, units = _read_sidecars(acquisition, parts, numbers, mistakes)
-    stacks, first = _read_images(acquisition, parts, numbers, mistakes)
+    said = read_sidecars(acquisition.files, parts, numbers, (acquisition.name, acquisition.root), mistakes)
+    stacks, first, scaled = _read_images(acquisition, parts, numbers, mistakes)
     grid = None
     if first is not None:
         path = acquisition.files[parts[0]][numbers[0]]
         with mistakes.collected():
-            grid = _grid(path, first, b0_dir)
-    mask = None
+            grid = _grid(path, first, said.b0_dir)
+    mask: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
     if masks is not None:
         with mistakes.collected():
-            mask = read_mask(find_mask(masks, acquisition.entities), like=first)
+            mask, notes = read_mask_and_notes(find_mask(masks, acquisition.entities), like=first)
     mistakes.check()
-    assert grid is not None and b0 is not None
+    assert grid is not None and said.b0 is not None and first is not None
     name = acquisition.name
+    warnings = [*notes]
+    if said.b0_dir is None:
+        warnings += [f"{name}: {doubt}" for doubt in first.frames.doubts()]
     if parts == ("mag", "phase"):
         magnitude = stacks["mag"]
-        phase, scaling = to_radians(stacks["phase"], "rad" if "rad" in (settings.units, units) else "auto", name)
+        declared = replace(said.declared, units="rad" if settings.units == "rad" else said.declared.units)
+        declared = replace(declared, slope=scaled[0], intercept=scaled[1])
+        found = to_radians(stacks["phase"], name, settings.scale, declared)
+        phase, scaling = found.phase, found.scaling
+        warnings += found.warnings
     else:
         signal = stacks["real"] + 1j * stacks["imag"]
         magnitude, phase, scaling = np.abs(signal), np.angle(signal), "from real and imaginary parts"
-    echoes = Echoes(-phase if settings.flipped else phase, magnitude, grid, times, b0, name)
-    return Loaded(echoes, scaling + (", negated" if settings.flipped else ""), mask)
+    echoes = Echoes(-phase if settings.flipped else phase, magnitude, grid, said.times, said.b0, name, first.slice_axis)
+    scaling += ", negated" if settings.flipped else ""
+    return Loaded(echoes, scaling, mask, tuple(warnings), first.frames)
 
 
 def find_mask(folder: Path, entities: Mapping[str, str]) -> Path:
@@ -232,7 +249,16 @@ def _complex_parts(acquisition: Acquisition, mistakes: Mistakes) -> tuple[str, s
 def _echo_numbers(acquisition: Acquisition, parts: tuple[str, str], mistakes: Mistakes) -> list[int]:
     files = acquisition.files
     numbers = sorted(set(files[parts[0]]) | set(files[parts[1]]))
-    for number in range(1, numbers[-1] + 1):
+    absent = list(range(1, numbers[0]))
+    if absent:
+        near = next(iter(files[parts[0]].values()))
+        which = "echo 1" if len(absent) == 1 else f"echoes 1 to {absent[-1]}"
+        mistakes.add(
+            f"{near.parent}: {which} of {acquisition.name} missing, the files begin with echo {numbers[0]} (an "
+            "incomplete copy or conversion?); add what is missing, or, where it was left out on purpose, number the "
+            "echoes from 1"
+        )
+    for number in range(numbers[0], numbers[-1] + 1):
         for part in parts:
             if number not in files[part]:
                 near = next(iter(files[part].values()))
@@ -243,72 +269,25 @@ def _echo_numbers(acquisition: Acquisition, parts: tuple[str, str], mistakes: Mi
     return [n for n in numbers if all(n in files[part] for part in parts)]
 
 
-def _read_sidecars(
-    acquisition: Acquisition, parts: tuple[str, str], numbers: list[int], mistakes: Mistakes
-) -> tuple[tuple[float, ...], float | None, Sequence[float] | None, str]:
-    times: list[float] = []
-    fields: dict[float, Path] = {}
-    b0_dir: Sequence[float] | None = None
-    units = "auto"
-    for number in numbers:
-        of_echo: list[float] = []
-        for part in parts:
-            path = acquisition.files[part][number]
-            metadata: dict[str, Any] = {}
-            with mistakes.collected():
-                metadata = read_metadata(path, acquisition.root)
-            if not metadata:
-                mistakes.add(f"{path} has no JSON sidecar; give EchoTime (s) and MagneticFieldStrength (T)")
-                continue
-            for key, store in (("EchoTime", of_echo), ("MagneticFieldStrength", None)):
-                value = metadata.get(key)
-                if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
-                    said = "lacks" if value is None else f"has {value!r} for"
-                    mistakes.add(
-                        f"{path}: its sidecar {said} {key}; give a number in {'s' if store is not None else 'T'}"
-                    )
-                elif store is not None:
-                    store.append(float(value))
-                else:
-                    fields[float(value)] = path
-            b0_dir = metadata.get("B0_dir", b0_dir)
-            if part == "phase" and str(metadata.get("Units", "")).lower() in ("rad", "radian", "radians"):
-                units = "rad"
-        if len(of_echo) == 2 and abs(of_echo[0] - of_echo[1]) > _SAME_TIME:
-            path = acquisition.files[parts[1]][number]
-            mistakes.add(f"{path}: EchoTime is {of_echo[1]:g} s, but {of_echo[0]:g} s for part-{parts[0]}; correct one")
-        times.extend(of_echo[:1])
-    first = acquisition.files[parts[0]][numbers[0]] if numbers else acquisition.root
-    if len(fields) > 1:
-        shown = " and ".join(f"{b0:g} T ({path.name})" for b0, path in fields.items())
-        mistakes.add(f"{first.parent}: MagneticFieldStrength differs within {acquisition.name}: {shown}")
-    for b0 in list(fields)[:1]:
-        with mistakes.collected():
-            check_b0(b0, str(first))
-    if len(times) == len(numbers) > 0:
-        with mistakes.collected():
-            check_echo_times(tuple(times), str(first))
-    if b0_dir is not None and (not isinstance(b0_dir, list) or len(b0_dir) != 3):
-        mistakes.add(f"{first}: B0_dir must be three numbers, got {b0_dir!r}")
-        b0_dir = None
-    return tuple(times), next(iter(fields), None), b0_dir, units
-
-
 def _read_images(
     acquisition: Acquisition, parts: tuple[str, str], numbers: list[int], mistakes: Mistakes
-) -> tuple[dict[str, NDArray[np.float32]], Volume | None]:
+) -> tuple[dict[str, NDArray[np.float32]], Volume | None, tuple[float, float]]:
+    """Return the echoes by part, the first volume, and slope and intercept of the phase where all echoes share them."""
     first: Volume | None = None
     stacks: dict[str, NDArray[np.float32]] = {}
+    scaled: set[tuple[float, float]] = set()
     for part in parts:
         images: list[NDArray[np.float32]] = []
-        for number in numbers:
+        for echo in numbers:
             with mistakes.collected():
-                volume = read_volume(acquisition.files[part][number], like=first)
+                volume = read_volume(acquisition.files[part][echo], like=first)
                 first = volume if first is None else first
                 images.append(volume.data)
+                if part == "phase":
+                    scaled.add((volume.slope, volume.intercept))
         if images and len(images) == len(numbers):
             stacks[part] = np.stack(images)
-    return stacks, first
+    return stacks, first, scaled.pop() if len(scaled) == 1 else (1.0, 0.0)
 
 
 def _grid(path: Path, volume: Volume, b0_dir: Sequence[float] | None) -> Grid:

@@ -26,6 +26,11 @@ _VOXEL = 3.0
 _MARGIN = 30.0
 # A smaller volume of brain than this (ml) is no brain: a newborn's has 300.
 _SMALLEST = 100.0
+# A surface that looks 20 mm inwards finds nothing in a thinner slab, mm.
+_THINNEST = 40.0
+# What the library raises where its surface collapses or leaves the volume.
+_GIVES_UP = (ArithmeticError, ValueError, IndexError, RuntimeError, np.linalg.LinAlgError)
+_REMEDY = "give a mask of your own, or --option mask.method=threshold (what is bright) or whole (every voxel)"
 # From the top of the scalp down to the foramen magnum an adult head measures less, mm (ours).
 _HEIGHT = 145.0
 # Below this share of the median brain magnitude lies bone or air (ours).
@@ -43,6 +48,13 @@ def extract_brain(magnitude: NDArray[np.float32], grid: Grid, fractional_intensi
     # Slow where it is not needed: it brings a mesh library along.
     from brainextractor import BrainExtractor
 
+    shown = " x ".join(f"{e:g}" for e in grid.extent)
+    if min(grid.extent) < _THINNEST:
+        raise InputError(
+            f"brain extraction needs {_THINNEST:g} mm of head along every axis, and this is {shown} mm; {_REMEDY}"
+        )
+    if not float(magnitude.max()) > float(magnitude.min()):
+        raise InputError(f"brain extraction: the magnitude is {magnitude.max():g} everywhere; {_REMEDY}")
     magnitude = np.where(_above_neck(magnitude, grid), magnitude, 0).astype(np.float32)
     factors = [v / _VOXEL for v in grid.voxel_size]
     coarse = scipy.ndimage.gaussian_filter(magnitude, [max(0.0, 0.4 * (1 / f - 1)) for f in factors])
@@ -52,17 +64,22 @@ def extract_brain(magnitude: NDArray[np.float32], grid: Grid, fractional_intensi
     image = nib.Nifti1Image(padded, np.diag([_VOXEL, _VOXEL, _VOXEL, 1.0]))  # type: ignore[no-untyped-call]
     # The robust maximum is a percentile of the volume; the margin must not count.
     share = coarse.size / padded.size
-    with contextlib.redirect_stdout(io.StringIO()):
-        extractor = BrainExtractor(image, t98t=1 - 0.02 * share, bt=fractional_intensity)
-        extractor.run()
-        inside = extractor.compute_mask()
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+        try:
+            extractor = BrainExtractor(image, t98t=1 - 0.02 * share, bt=fractional_intensity)
+            extractor.run()
+            inside = extractor.compute_mask()
+        except _GIVES_UP as error:
+            raise InputError(
+                f"brain extraction found no surface in {shown} mm of head ({type(error).__name__}); {_REMEDY}"
+            ) from error
     inner = (slice(n_margin, -n_margin),) * 3
     surface = _resample(inside[inner].astype(np.float32), magnitude.shape)
     # Where the surface is empty, so is the median; the volume below then says so.
     bright = surface & (magnitude > _DARK * float(np.median(magnitude[surface]))) if surface.any() else surface
     brain = cut_bridges(bright, grid.voxel_size) & surface
     if brain.sum() * float(np.prod(grid.voxel_size)) < _SMALLEST * 1000:
-        raise InputError(f"brain extraction found less than {_SMALLEST:g} ml of brain; give a mask of your own")
+        raise InputError(f"brain extraction found less than {_SMALLEST:g} ml of brain; {_REMEDY}")
     return brain
 
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
-from qsmbench.data.nifti import Volume, read_mask, read_volumes
+from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
+from qsmbench.data.sidecars import b0_dir_of, text
 from qsmbench.preparation import bids
 from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
+from qsmbench.preparation.loose_files import in_order
 from qsmbench.preparation.outputs import loose_path, output_path, write_description, write_outputs
-from qsmbench.preparation.phase_units import to_radians
+from qsmbench.preparation.phase_units import Declared, to_radians
 from qsmbench.preparation.pipeline import Prepared, prepare
 from qsmbench.preparation.settings import PreparationSettings
 
@@ -49,6 +52,8 @@ def prepare_bids(
     settings: PreparationSettings,
     subjects: Sequence[str] = (),
     masks: Path | None = None,
+    *,
+    entities: Mapping[str, str] | None = None,
 ) -> list[Written]:
     """Prepare the acquisitions of a BIDS dataset and write BIDS derivatives.
 
@@ -57,6 +62,7 @@ def prepare_bids(
         out_dir: top folder of the derivatives; may lie in the dataset (`derivatives/...`), but not be it.
         settings: every choice.
         subjects: labels; none means all.
+        entities: that an acquisition must have ({"rec": "norm"}); none means all.
         masks: folder of a dataset with masks (`sub-*/**/*_mask.nii.gz`) that take the place of the extracted ones.
 
     Raises:
@@ -64,7 +70,9 @@ def prepare_bids(
     """
     if bids_dir.resolve() == out_dir.resolve():
         raise InputError(f"{out_dir} is the dataset itself; give another folder for the derivatives")
-    acquisitions = bids.find_acquisitions(bids_dir, subjects)
+    acquisitions, passed_over = bids.survey(bids_dir, subjects, entities)
+    for line in passed_over:
+        logger.warning(line)
     mistakes = Mistakes()
     # Kept where there is only one; of many, holding them all could take more memory than there is.
     loaded: bids.Loaded | None = None
@@ -78,12 +86,15 @@ def prepare_bids(
         if loaded is None or len(acquisitions) > 1:
             loaded = bids.load(acquisition, settings.phase, masks)
         logger.info("%s: phase %s", acquisition.name, loaded.phase_scaling)
+        for line in loaded.warnings:
+            logger.warning(line)
         prepared = prepare(loaded.echoes, settings, loaded.mask)
+        prepared = replace(prepared, warnings=(*loaded.warnings, *prepared.warnings))
         paths = {name: output_path(out_dir, acquisition.entities, name) for name in prepared.volumes}
         source = _source(loaded.echoes, loaded.phase_scaling)
         source["Sources"] = [f"bids:raw:{path}" for path in acquisition.sources]
         write_description(out_dir, bids_dir)
-        write_outputs(paths, prepared, settings, source)
+        write_outputs(paths, prepared, settings, source, loaded.frames)
         _tell(acquisition.name, prepared)
         written.append(Written(acquisition.entities, paths, prepared.warnings))
     return written
@@ -117,14 +128,20 @@ def prepare_files(
     """
     mistakes = Mistakes()
     name = phase[0].name
-    times = tuple(echo_times)
+    stated: dict[str, Any] = {}
+    with mistakes.collected():
+        phase, magnitude, times, stated = in_order(phase, magnitude, echo_times)
+    mistakes.check()
     with mistakes.collected():
         check_echo_times(times, name)
     with mistakes.collected():
         check_b0(b0, name)
-    phases, first = _read_echoes("phase", phase, len(times), None, mistakes)
-    magnitudes, first = _read_echoes("magnitude", magnitude, len(times), first, mistakes)
+    with mistakes.collected():
+        b0_dir = b0_dir or b0_dir_of(stated, str(phase[0]))
+    phases, first, scaled = _read_echoes("phase", phase, len(times), None, mistakes)
+    magnitudes, first, _ = _read_echoes("magnitude", magnitude, len(times), first, mistakes)
     grid, inside = None, None
+    warnings: list[str] = []
     if first is not None:
         with mistakes.collected():
             try:
@@ -133,24 +150,34 @@ def prepare_files(
                 raise InputError(f"{phase[0]}: {error}") from error
     if mask is not None:
         with mistakes.collected():
-            inside = read_mask(mask, like=first)
+            inside, notes = read_mask_and_notes(mask, like=first)
+            warnings += notes
     mistakes.check()
-    assert grid is not None and phases is not None and magnitudes is not None
-    radians, scaling = to_radians(phases, settings.phase.units, name)
+    assert grid is not None and phases is not None and magnitudes is not None and first is not None
+    if b0_dir is None:
+        warnings += [f"{phase[0]}: {doubt}" for doubt in first.frames.doubts()]
+    units = "rad" if settings.phase.units == "rad" else text(stated, "Units")
+    found = to_radians(phases, name, settings.phase.scale, Declared(units, text(stated, "Manufacturer"), *scaled))
+    radians, scaling = found.phase, found.scaling
+    warnings += found.warnings
     logger.info("%s: phase %s", name, scaling)
-    echoes = Echoes(-radians if settings.phase.flipped else radians, magnitudes, grid, times, b0, name)
+    for line in warnings:
+        logger.warning(line)
+    radians = -radians if settings.phase.flipped else radians
+    echoes = Echoes(radians, magnitudes, grid, times, b0, name, first.slice_axis)
     prepared = prepare(echoes, settings, inside)
+    prepared = replace(prepared, warnings=(*warnings, *prepared.warnings))
     paths = {name: loose_path(out_dir, name) for name in prepared.volumes}
     source = _source(echoes, scaling + (", negated" if settings.phase.flipped else ""))
     source["Sources"] = [path.name for path in (*phase, *magnitude)]
-    write_outputs(paths, prepared, settings, source)
+    write_outputs(paths, prepared, settings, source, first.frames)
     _tell(name, prepared)
     return Written({}, paths, prepared.warnings)
 
 
 def _read_echoes(
     what: str, paths: Sequence[Path], n_echoes: int, like: Volume | None, mistakes: Mistakes
-) -> tuple[NDArray[np.float32] | None, Volume | None]:
+) -> tuple[NDArray[np.float32] | None, Volume | None, tuple[float, float]]:
     volumes: list[Volume] = []
     sound = True
     for path in paths:
@@ -162,7 +189,9 @@ def _read_echoes(
         mistakes.add(f"{paths[0]}: {len(volumes)} {what} volumes for {n_echoes} echo times; give one of each an echo")
         sound = False
     first = like or (volumes[0] if volumes else None)
-    return (np.stack([v.data for v in volumes]) if sound and volumes else None), first
+    scaled = {(v.slope, v.intercept) for v in volumes}
+    stack = np.stack([v.data for v in volumes]) if sound and volumes else None
+    return stack, first, scaled.pop() if len(scaled) == 1 else (1.0, 0.0)
 
 
 def _source(echoes: Echoes, phase_scaling: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.core.orientation import Orientation
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Echoes:
         echo_times: s, rising.
         b0: T.
         name: how messages call the acquisition.
+        slice_axis: along which slices were taken, where the files say so; else geometry decides (`swi`).
 
     Raises:
         InputError: shapes that differ, echo times that do not rise or look like ms, a B0 that is not positive, a phase
@@ -35,6 +37,7 @@ class Echoes:
     echo_times: tuple[float, ...]
     b0: float
     name: str = "acquisition"
+    slice_axis: int | None = None
 
     def __post_init__(self) -> None:
         n_echoes = len(self.echo_times)
@@ -54,6 +57,16 @@ class Echoes:
             raise InputError(f"{self.name}: magnitude is negative somewhere; is it the real part, or a phase?")
         if not self.magnitude.any():
             raise InputError(f"{self.name}: magnitude is zero throughout; give the magnitude images")
+
+    def reordered(self, orientation: Orientation) -> Echoes:
+        """Return the same echoes with their voxels in the world's order."""
+        return replace(
+            self,
+            phase=orientation.apply(self.phase),
+            magnitude=orientation.apply(self.magnitude),
+            grid=orientation.grid(self.grid),
+            slice_axis=None if self.slice_axis is None else orientation.axes.index(self.slice_axis),
+        )
 
     @property
     def n_echoes(self) -> int:

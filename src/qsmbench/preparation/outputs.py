@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.data.frames import Frames
 from qsmbench.data.nifti import write_volume
 from qsmbench.data.prepared import OUTPUTS
+from qsmbench.data.sidecars import sidecar_path
 from qsmbench.preparation.pipeline import Prepared
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.provenance.version import code_version
 
-BIDS_VERSION = "1.10.0"
+BIDS_VERSION = "1.11.1"
 
 
 def output_path(out_dir: Path, entities: Mapping[str, str], name: str) -> Path:
@@ -35,7 +38,11 @@ def loose_path(out_dir: Path, name: str) -> Path:
 
 
 def write_outputs(
-    paths: Mapping[str, Path], prepared: Prepared, settings: PreparationSettings, source: Mapping[str, object]
+    paths: Mapping[str, Path],
+    prepared: Prepared,
+    settings: PreparationSettings,
+    source: Mapping[str, object],
+    frames: Frames | None = None,
 ) -> None:
     """Write every volume with its sidecar, each whole or not at all; the local field, which others wait for, last.
 
@@ -44,10 +51,14 @@ def write_outputs(
         prepared: the volumes.
         settings: what they were made with.
         source: what the sidecars say of the acquisition (EchoTime, B0_dir, Sources, ...).
+        frames: matrices and codes of the scan's header, kept.
+
+    Raises:
+        ValueError: a number for a sidecar that is none, before anything is written.
     """
+    sidecars: dict[str, dict[str, object]] = {}
     for name in sorted(paths, key=lambda n: n == "local_field"):
         _, unit, what = OUTPUTS[name]
-        path = paths[name]
         sidecar: dict[str, object] = {"Description": what, **source}
         if unit:
             sidecar["Units"] = unit
@@ -55,8 +66,14 @@ def write_outputs(
         else:
             sidecar["Type"] = "Brain"
         sidecar |= _settings_of(name, prepared, settings)
-        write_volume(path, prepared.volumes[name], prepared.grid.matrix, f"{what}{f', {unit}' if unit else ''}")
-        write_json_atomic(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), sidecar)
+        sidecar["Warnings"] = list(prepared.warnings)
+        json.dumps(sidecar, allow_nan=False)
+        sidecars[name] = sidecar
+    for name, sidecar in sidecars.items():
+        _, unit, what = OUTPUTS[name]
+        path, text = paths[name], f"{what}{f', {unit}' if unit else ''}"
+        write_volume(path, prepared.volumes[name], prepared.grid.matrix, text, frames)
+        write_json_atomic(sidecar_path(path), sidecar)
 
 
 def _settings_of(name: str, prepared: Prepared, settings: PreparationSettings) -> dict[str, object]:

@@ -1,61 +1,247 @@
 """What the stored numbers of a phase image mean: radians, a scanner's integers, or any linear scale.
 
 Scanners store phase as integers (Siemens 0..4095 or, rescaled, -4096..4094; GE and Philips in thousandths of a radian
-or other steps) and converters rescale them or not. Noise around the head, or wraps in it, make the phase fill its whole
-period, so its range over all echoes tells the scale.
+or other steps) and converters rescale them or not. What tells the scale is a wrap: where neighbours lie at opposite
+ends of the range, the ends are one and the same angle and the range is a whole turn. Noise around the head makes such
+pairs, and so do wraps in it. A range without them (a masked image of a short echo, an unwrapped one) is filled by an
+unknown part of a turn: then a sidecar, a header or the user must say the scale, or the scan is refused. Values that lie
+apart from all others at an end of the range are padding and no phase.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 
-# Rounding of pi in integers or in single precision; and how little of the period may be missing before we say so.
-_SLACK = 1.003
-_FULL = 0.9
-# Integers up to 4096 are told from thousandths of a radian (3142).
-_FULLER = 0.95
+TURN = 2 * np.pi
+# Neighbours that differ by this share of the range lie at its opposite ends.
+_OPPOSITE = 0.75
+# So many of all pairs of neighbours, and at least so many, make a wrap; Gaussian noise alone has fewer (ours).
+_WRAPS, _FEWEST_WRAPS = 1e-4, 8
+# A value at an end of the range is padding where the next one is farther away than this share of the others' range.
+_GAP = 0.2
+# Turns in use. Integers: -4096..4096, 0..4095, thousandths of a radian. Else: radians, -1..1, degrees.
+_INTEGER_TURNS = (8192.0, 4096.0, 1000 * TURN)
+_TURNS = (TURN, 2.0, 360.0)
+# The range may miss so much of a turn in use, or exceed it, and still be one; 3142 is no 4096 of course.
+_SHORT, _LONG = 0.95, 1.003
+# Degrees and -1..1 may be another scale that happens to be near.
+_NEAR = 0.99
+# An unwrapped phase goes far beyond pi, but a head's not beyond a hundred turns.
+_MOST_TURNS = 100
+_REMEDY = "say what it is with --phase-scale rad, deg, pi/4096 (or any number of radians a stored unit)"
+_NUMBER = r"\d*\.?\d+(?:[eE][-+]?\d+)?"
 
 
-def to_radians(stored: NDArray[np.float32], units: str, name: str) -> tuple[NDArray[np.float32], str]:
-    """Return the phase in rad and one sentence on how it was scaled.
+@dataclass(frozen=True, eq=False)
+class Radians:
+    """A phase in radians, and how it came to be.
+
+    Attributes:
+        phase: (n_echoes, x, y, z) float32, rad; padding is 0.
+        scaling: one sentence for log and sidecar.
+        warnings: what the user should check, one line each.
+    """
+
+    phase: NDArray[np.float32]
+    scaling: str
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What files say of their phase: the sidecar's Units and Manufacturer, the header's slope and intercept."""
+
+    units: str = ""
+    manufacturer: str = ""
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+NOTHING = Declared()
+
+
+def parse_scale(text: str) -> float:
+    """Return radians a stored unit from rad, deg, a number, or pi over or times one.
+
+    Raises:
+        InputError: anything else, or no positive number.
+
+    >>> parse_scale("rad"), parse_scale("pi/4096") == np.pi / 4096, parse_scale("0.001")
+    (1.0, True, 0.001)
+    """
+    plain = text.strip().lower().replace(" ", "")
+    if plain in _RAD:
+        return 1.0
+    if plain in _DEG:
+        return float(np.pi / 180)
+    match = re.fullmatch(rf"(?:({_NUMBER})\*?)?pi(?:/({_NUMBER}))?|({_NUMBER})", plain)
+    if match is None:
+        raise InputError(f"--phase-scale '{text}' is no scale; give rad, deg, pi/4096 or radians a stored unit")
+    factor, divisor, number = match.groups()
+    if number is not None:
+        scale = float(number)
+    else:
+        scale = float(factor or 1) * np.pi / float(divisor or 1) if float(divisor or 1) > 0 else 0.0
+    if not 0 < scale < 1e12:
+        raise InputError(f"--phase-scale must be a positive number of radians a stored unit, got '{text}'")
+    return float(scale)
+
+
+def to_radians(
+    stored: NDArray[np.float32], name: str, scale: str | None = None, declared: Declared = NOTHING
+) -> Radians:
+    """Return the phase in rad.
 
     Args:
         stored: (n_echoes, x, y, z), all echoes of one acquisition, scaled alike.
-        units: rad (the user or a sidecar says so) or auto.
         name: how messages call the acquisition.
+        scale: what the user says (`parse_scale`); it goes before everything else.
+        declared: what the files say.
 
     Raises:
-        InputError: constant phase, or radians that cannot be.
+        InputError: constant phase, a scale that cannot be, or one that nothing tells.
     """
-    low, high = float(stored.min()), float(stored.max())
+    if not float(stored.max()) > float(stored.min()):
+        raise InputError(f"{name}: the phase is {stored.min():g} everywhere; check which files hold the phase")
+    padding = _padding(stored)
+    kept = stored[~padding] if padding is not None else stored
+    low, high = float(kept.min()), float(kept.max())
     shown = f"{low:.6g} to {high:.6g}"
-    if not high > low:
-        raise InputError(f"{name}: the phase is {low:g} everywhere; check which files hold the phase")
-    if units == "rad":
-        # An unwrapped phase goes far beyond pi, but a head's not beyond a hundred turns.
-        if high - low > 200 * np.pi:
+    warnings = []
+    if padding is not None:
+        values = ", ".join(f"{v:g}" for v in np.unique(stored[padding])[:4])
+        warnings.append(f"{name}: {100 * padding.mean():.3g} % of the phase is padding ({values}) and taken as 0")
+    if scale is not None:
+        factor, zero, said = parse_scale(scale), 0.0, f"scaled as the user says, {scale} ({shown})"
+        if factor * (high - low) > _MOST_TURNS * TURN:
             raise InputError(
-                f"{name}: the phase is said to be in rad, but goes from {shown}; correct Units or the scale"
+                f"{name}: --phase-scale {scale} makes {factor * (high - low) / TURN:.3g} turns of a phase from "
+                f"{shown}; it is radians a stored unit: did you mean pi/{scale}?"
             )
-        return stored, f"taken as radians ({shown})"
-    pi = np.pi * _SLACK
-    if -pi <= low and high <= pi and max(-low, high) > np.pi / 3:
-        return stored, f"radians by their range ({shown})"
-    if low >= 0 and 1.5 * np.pi < high <= 2 * pi:
-        return stored, f"radians by their range ({shown})"
-    whole = bool((stored == np.rint(stored)).all())
-    if whole and low >= 0 and _FULLER * 4096 < high <= 4096:
-        scale, zero, what = np.pi / 2048, 2048.0, "integers of 0 to 4095"
-    elif whole and low < 0 and _FULLER * 4096 < max(-low, high) <= 4096:
-        scale, zero, what = np.pi / 4096, 0.0, "integers of -4096 to 4096"
-    elif low < 0:
-        scale, zero, what = np.pi / max(-low, high), 0.0, f"a linear scale, {max(-low, high):.6g} being pi"
-        if min(-low, high) < _FULL * max(-low, high):
-            what += "; the range is lopsided, so check the scale"
     else:
-        scale, zero, what = 2 * np.pi / (high - low), (high + low) / 2, f"a linear scale, {high - low:.6g} being 2 pi"
-    scaled = ((stored - np.float32(zero)) * np.float32(scale)).astype(np.float32)
-    return scaled, f"rescaled from {what} ({shown})"
+        factor, zero, said, doubts = _find(stored, padding, (low, high), name, declared)
+        warnings += [f"{name}: {doubt}" for doubt in doubts]
+    phase = stored if factor == 1.0 and zero == 0.0 else ((stored - np.float32(zero)) * np.float32(factor))
+    if padding is not None:
+        phase = np.where(padding, np.float32(0), phase)
+    return Radians(phase.astype(np.float32, copy=False), said, tuple(warnings))
+
+
+_RAD = ("rad", "radian", "radians")
+_DEG = ("deg", "degree", "degrees", "°")
+
+
+def _find(
+    stored: NDArray[np.float32],
+    padding: NDArray[np.bool_] | None,
+    ends: tuple[float, float],
+    name: str,
+    declared: Declared,
+) -> tuple[float, float, str, list[str]]:
+    """Radians a unit, the value that is 0, what is said of them, and doubts."""
+    low, high = ends
+    width, shown = high - low, f"{low:.6g} to {high:.6g}"
+    wraps = _wraps(stored, padding, width)
+    units = declared.units.strip().lower()
+    if units in _DEG:
+        return float(np.pi / 180), 0.0, f"rescaled from degrees, as its sidecar says ({shown})", []
+    if units in _RAD:
+        if width > _MOST_TURNS * TURN:
+            raise InputError(f"{name}: the phase is said to be in rad, but goes from {shown}; {_REMEDY}")
+        if wraps and not _SHORT * TURN < width < 1.05 * TURN:
+            raise InputError(
+                f"{name}: the phase is said to be in rad, but wraps from {low:.6g} to {high:.6g}, which is no turn of "
+                f"2 pi; {_REMEDY}"
+            )
+        whole = max(-low, high) > np.pi * _LONG and bool((stored == np.rint(stored)).all())
+        if whole:
+            raise InputError(f"{name}: the phase is said to be in rad, but holds whole numbers from {shown}; {_REMEDY}")
+        return 1.0, 0.0, f"taken as radians ({shown})", []
+    # dcm2niix keeps a scanner's slope and intercept: what 0..4095 become is then the range of a whole turn.
+    slope, middle = declared.slope, declared.intercept + 2048 * declared.slope
+    if slope not in (0.0, 1.0) and abs(middle) <= 1.01 * abs(slope) and width <= 4097 * abs(slope):
+        return (
+            TURN / (4096 * abs(slope)),
+            0.0,
+            f"rescaled from 4096 steps of {slope:g} a turn, as its header says ({shown})",
+            [],
+        )
+    whole = bool((stored == np.rint(stored)).all())
+    if wraps:
+        known = (
+            [(t, _SHORT) for t in _INTEGER_TURNS] if whole else [(t, _SHORT if t == TURN else _NEAR) for t in _TURNS]
+        )
+        exact = next((t for t, least in known if least * t <= width <= _LONG * t), None)
+        return _by_turn(low, high, exact, shown)
+    maker = declared.manufacturer.lower()
+    if whole and "siemens" in maker and max(-low, high) <= 4096:
+        zero, turn = (2048.0, 4096.0) if low >= 0 else (0.0, 8192.0)
+        return TURN / turn, zero, f"rescaled from integers of Siemens, {turn:g} a turn ({shown})", []
+    fits = not whole and ((-low <= np.pi * _LONG and high <= np.pi * _LONG) or (low >= 0 and high <= TURN * _LONG))
+    if fits and max(-low, high) > np.pi / 3:
+        doubt = (
+            f"the phase ({shown}) fills no whole turn and is taken for radians; if it is not, say so with --phase-scale"
+        )
+        return 1.0, 0.0, f"radians by their range ({shown})", [doubt]
+    raise InputError(
+        f"{name}: the phase goes from {shown} without a wrap from end to end, so nothing tells its scale (a scale in "
+        f"use that is not filled, or already unwrapped?); {_REMEDY}"
+    )
+
+
+def _by_turn(low: float, high: float, exact: float | None, shown: str) -> tuple[float, float, str, list[str]]:
+    """A phase whose range is one turn: radians as they are, else scaled about its zero."""
+    if exact == TURN:
+        return 1.0, 0.0, f"radians by their range ({shown})", []
+    signed, turn = low < 0, exact or high - low
+    if exact == 8192.0 and signed:
+        what, zero = "integers of -4096 to 4096", 0.0
+    elif exact == 4096.0 and not signed:
+        what, zero = "integers of 0 to 4095", 2048.0
+    elif signed and min(-low, high) >= 0.9 * max(-low, high):
+        half = (exact or 2 * max(-low, high)) / 2
+        turn, what, zero = 2 * half, f"a linear scale, {half:.6g} being pi", 0.0
+    else:
+        what, zero = f"a linear scale, {turn:.6g} being 2 pi", (low + high) / 2
+    doubts = []
+    if signed and min(-low, high) < 0.9 * max(-low, high):
+        what += "; the range is lopsided, so check the scale"
+        doubts.append(f"the phase goes from {shown}, which is lopsided; check its scale, or give it as --phase-scale")
+    return TURN / turn, zero, f"rescaled from {what} ({shown})", doubts
+
+
+def _padding(stored: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Where the stored value lies apart from all others at an end of the range; None where no such value is."""
+    values = np.unique(stored)
+    first, last = 0, len(values) - 1
+    for _ in range(2):
+        if last - first > 2 and values[first + 1] - values[first] > _GAP * (values[last] - values[first + 1]):
+            first += 1
+        if last - first > 2 and values[last] - values[last - 1] > _GAP * (values[last - 1] - values[first]):
+            last -= 1
+    # A few values only are no phase of which one could stand apart.
+    if (first, last) == (0, len(values) - 1) or last - first < 8:
+        return None
+    return np.asarray((stored < values[first]) | (stored > values[last]))
+
+
+def _wraps(stored: NDArray[np.float32], padding: NDArray[np.bool_] | None, width: float) -> bool:
+    """Whether neighbours lie at opposite ends of the range often enough for these to be the same angle."""
+    n_opposite = n_pairs = 0
+    for axis in range(1, stored.ndim):
+        low, high = (
+            (slice(None),) * axis + (slice(None, -1),),
+            (slice(None),) * axis + (slice(1, None),),
+        )
+        opposite = np.abs(stored[high] - stored[low]) > _OPPOSITE * width
+        if padding is not None:
+            opposite &= ~(padding[high] | padding[low])
+        n_opposite += int(np.count_nonzero(opposite))
+        n_pairs += opposite.size
+    return n_opposite >= max(_FEWEST_WRAPS, _WRAPS * n_pairs)

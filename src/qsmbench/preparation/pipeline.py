@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.core.orientation import Orientation
 from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.echo_checks import corrected_slices, misfit
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
 from qsmbench.preparation.mask import first_mask, refine
@@ -58,11 +60,36 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
     Raises:
         InputError: an empty mask, or nothing left of it.
     """
-    warnings: list[str] = []
     if mask is not None:
         echoes.grid.check_shape(f"{echoes.name}: mask", mask.shape)
         if not mask.any():
             raise InputError(f"{echoes.name}: the mask is empty; give one with the brain set to 1")
+    _check_spheres(settings, echoes)
+    stored_grid = echoes.grid
+    # Nothing may depend on the order in which voxels were stored: slices, windows, which of two equals comes first.
+    orientation = Orientation.of(echoes.grid)
+    echoes, said = corrected_slices(echoes.reordered(orientation), orientation)
+    found = _prepare(echoes, settings, None if mask is None else orientation.apply(mask))
+    for line in said:
+        logger.warning(line)
+    volumes = {name: orientation.undo(volume) for name, volume in found.volumes.items()}
+    return replace(found, volumes=volumes, grid=stored_grid, warnings=(*said, *found.warnings))
+
+
+def _check_spheres(settings: PreparationSettings, echoes: Echoes) -> None:
+    """Refuse spheres that reach no neighbour of a voxel: their mean is the voxel itself, and nothing is removed."""
+    longest = max(echoes.grid.voxel_size)
+    radius = getattr(settings.background, "radius", None)
+    if radius is not None and radius < longest:
+        raise InputError(
+            f"{echoes.name}: a sphere of {radius:g} mm ({settings.background.kind}) reaches no neighbour of voxels of "
+            f"{longest:g} mm; give --option background.radius={1.5 * longest:.3g} or larger, or --background pdf"
+        )
+
+
+def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool_] | None) -> Prepared:
+    """Prepare echoes whose voxels are in the world's order."""
+    warnings: list[str] = []
     given = mask is not None
     inside = first_mask(echoes, settings.mask) if mask is None else mask
     echoes, alternation = _one_polarity(echoes, inside, settings)
@@ -76,6 +103,7 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
         settings.background,
     )
     local_field, local_mask = local.field.numpy(), local.mask.numpy()
+    warnings += misfit(echoes, fit, inside)
     skewness = asymmetry(local_field, local_mask, echoes.grid)
     if skewness < SUSPICIOUS:
         warnings.append(
@@ -107,7 +135,8 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
     if settings.swi is not None:
         weighted = swi.swi(echoes, settings.swi)
         volumes["swi"] = weighted
-        volumes["minip"] = swi.minimum_projection(weighted, echoes.grid.voxel_size[2], settings.swi.slab)
+        axis = swi.slice_axis(echoes)
+        volumes["minip"] = swi.minimum_projection(weighted, echoes.grid.voxel_size[axis], settings.swi.slab, axis)
         report["SwiEchoTime"] = echoes.echo_times[swi.choose_echo(echoes, settings.swi)]
     for warning in warnings:
         logger.warning(warning)

@@ -25,6 +25,8 @@ _THRESHOLD = 0.2
 _TRIM = 0.0005
 # So far from the rim, mm, or as far as half of the mask lies, where that is less.
 _DEPTH = 10.0
+# Fewer voxels have no tails.
+_FEWEST = 8
 # Below this skewness the tails lie on the wrong side beyond doubt; a crop without strong sources has some 0 (ours).
 SUSPICIOUS = -0.2
 
@@ -44,4 +46,8 @@ def asymmetry(local_field: NDArray[np.float32], mask: NDArray[np.bool_], grid: G
     deep = mask & (depth >= min(_DEPTH, float(np.median(depth[mask]))))
     chi = FourierFilter(inverse, dipole.shape, dipole.padded)(torch.from_numpy(local_field)).numpy()[deep]
     low, high = np.quantile(chi, [_TRIM, 1 - _TRIM])
-    return float(skew(np.clip(chi, low, high)))
+    clipped = np.clip(chi, low, high)
+    # A few voxels, or a map without any contrast, have no skewness.
+    if clipped.size < _FEWEST or not float(clipped.std()) > 0:
+        return 0.0
+    return float(skew(clipped))

@@ -19,7 +19,13 @@ class PhaseSettings(_Part):
 
     units: Literal["auto", "rad"] = Field(
         "auto",
-        description="auto: radians, scanner integers or any linear scale, told by range and sidecar; rad: as it is",
+        description="auto: radians, scanner integers or any linear scale, told by wraps, header and sidecar; "
+        "rad: as it is",
+    )
+    scale: str | None = Field(
+        None,
+        description="what a stored unit is, over everything that files say: rad, deg, or radians as a number or like "
+        "pi/4096",
     )
     flipped: bool = Field(False, description="the scanner counts phase the other way: negate it")
 
@@ -149,7 +155,7 @@ class SwiSettings(_Part):
     )
     power: int = Field(4, ge=1, description="how often the phase mask multiplies the magnitude")
     echo_time: float = Field(0.020, gt=0, description="the echo nearest to this time is used, s (20 ms at 3 T)")
-    slab: float = Field(16.0, gt=0, description="thickness of the minimum-intensity projection along z, mm")
+    slab: float = Field(16.0, gt=0, description="thickness of the minimum-intensity projection across slices, mm")
 
 
 class PreparationSettings(_Part):

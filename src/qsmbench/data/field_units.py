@@ -1,0 +1,81 @@
+"""The unit of a field map, told by its sidecar or the user, and its way to ppm.
+
+Other tools keep fields in Hz, rad/s, tesla or parts per billion. A field in ppm of a head stays below some 10 ppm, at
+implants too; larger values are no ppm, and are questioned.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.units import GAMMA_MHZ_PER_T
+
+UNITS = ("ppm", "ppb", "hz", "rad/s", "t")
+_NAMES = {
+    "ppm": "ppm",
+    "ppb": "ppb",
+    "hz": "hz",
+    "hertz": "hz",
+    "1/s": "hz",
+    "rad/s": "rad/s",
+    "rad/sec": "rad/s",
+    "radian/s": "rad/s",
+    "radians/s": "rad/s",
+    "rads-1": "rad/s",
+    "t": "t",
+    "tesla": "t",
+}
+# Beyond this a local field in ppm is questioned: air in tissue makes 9.4 / 3 (ours).
+_IMPLAUSIBLE = 10.0
+
+
+def to_ppm(
+    field: NDArray[np.float32], mask: NDArray[np.bool_], name: str, *, units: str | None, stated: str, b0: float | None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the field in ppm, and what was made of it, one line each.
+
+    Args:
+        field: (x, y, z).
+        mask: (x, y, z), where values are judged.
+        name: of the file.
+        units: that the user gives (of `UNITS`), or None.
+        stated: Units of the sidecar, empty where there are none.
+        b0: main field, T, or None.
+
+    Raises:
+        InputError: an unknown unit, or one that needs a B0 that is not known.
+    """
+    notes = []
+    unit = units or _NAMES.get(stated.strip().lower().replace(" ", ""))
+    if unit is None and stated.strip():
+        raise InputError(
+            f"{name}: its sidecar gives its Units as '{stated}', which is no field; give --field-units "
+            f"{', '.join(UNITS[:-1])} or {UNITS[-1]}"
+        )
+    unit = unit or "ppm"
+    if unit in ("hz", "rad/s", "t"):
+        if b0 is None:
+            raise InputError(
+                f"{name}: its field is in {unit}, and B0 is not known; give --b0 T, or MagneticFieldStrength in its "
+                "sidecar"
+            )
+        per_ppm = {"hz": GAMMA_MHZ_PER_T * b0, "rad/s": 2 * math.pi * GAMMA_MHZ_PER_T * b0, "t": 1e-6 * b0}[unit]
+        notes.append(f"{name}: converted from {unit} to ppm at {b0:g} T")
+    else:
+        per_ppm = 1.0 if unit == "ppm" else 1000.0
+        if unit == "ppb":
+            notes.append(f"{name}: converted from ppb to ppm")
+    if per_ppm != 1.0:
+        field = (field / np.float32(per_ppm)).astype(np.float32)
+    inside = np.abs(field[mask & np.isfinite(field)])
+    largest = float(inside.max()) if inside.size else 0.0
+    if largest > _IMPLAUSIBLE:
+        notes.append(
+            f"{name}: a field of up to {largest:.3g} ppm is not one of tissue: is it in ppm? Give --field-units "
+            f"({', '.join(UNITS)}), or Units in its sidecar"
+        )
+    return field, notes

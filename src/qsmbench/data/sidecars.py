@@ -1,0 +1,82 @@
+"""JSON sidecars of NIfTI files: read with one clear line for what will not do, and the few values that geometry needs.
+
+Values are whatever somebody wrote: null, text, infinity. Nothing here trusts one before it was looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Triple
+
+B0_DIR = "B0_dir"
+
+
+def sidecar_path(image: Path) -> Path:
+    """Where the sidecar of an image lies."""
+    return image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: a broken link, no JSON, no object.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path} is a broken link (to {path.readlink()}); fetch the file it stands for")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); correct it or convert the scan again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object; correct it or convert the scan again")
+    return content
+
+
+def read_sidecar(image: Path) -> dict[str, Any]:
+    """Return what lies beside an image, empty where nothing does.
+
+    Raises:
+        InputError: as ``read_json``.
+    """
+    path = sidecar_path(image)
+    return read_json(path) if path.is_file() or path.is_symlink() else {}
+
+
+def number(value: object) -> float | None:
+    """Return a finite number as float, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def text(metadata: Mapping[str, Any], key: str) -> str:
+    """Return a text value, empty where there is none."""
+    value = metadata.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def b0_dir_of(metadata: Mapping[str, Any], where: str) -> Triple | None:
+    """Return the direction of B0 (voxel axes) that a sidecar states, None where it states none.
+
+    Raises:
+        InputError: it states something that is no direction.
+    """
+    value = metadata.get(B0_DIR)
+    if value is None:
+        return None
+    numbers = [number(v) for v in value] if isinstance(value, list) else []
+    x, y, z = numbers if len(numbers) == 3 else (None, None, None)
+    if x is None or y is None or z is None or not 1e-6 < (length := (x * x + y * y + z * z) ** 0.5) < 1e6:
+        raise InputError(f"{where}: {B0_DIR} must be three numbers, not all zero, got {value!r}; correct the sidecar")
+    # Rounded digits leave a length of 1 - 1e-8; a grid's bits must not depend on who normalises.
+    return (x, y, z) if abs(length - 1) < 1e-12 else (x / length, y / length, z / length)

@@ -1,0 +1,123 @@
+"""What the sidecars of a BIDS acquisition say, inherited as BIDS has it, and whether they agree.
+
+A sidecar applies to every image below its folder whose name has all of its entities; the nearer one prevails
+(https://bids-specification.readthedocs.io, inheritance principle).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qsmbench.core.grid import Triple
+from qsmbench.data.sidecars import b0_dir_of, number, read_json, text
+from qsmbench.preparation.echoes import check_b0, check_echo_times
+from qsmbench.preparation.errors import Mistakes
+from qsmbench.preparation.phase_units import NOTHING, Declared
+
+# Two sidecars of one echo, or a rounded echo time, may differ by so much, s.
+_SAME_TIME = 1e-5
+
+
+@dataclass
+class Said:
+    """What the sidecars of an acquisition say, taken together."""
+
+    times: tuple[float, ...] = ()
+    b0: float | None = None
+    b0_dir: Triple | None = None
+    declared: Declared = NOTHING
+
+
+def parse_name(path: Path) -> tuple[dict[str, str], str]:
+    """Return the entities and the suffix of a BIDS file name.
+
+    >>> parse_name(Path("sub-01_echo-2_part-mag_MEGRE.nii.gz"))
+    ({'sub': '01', 'echo': '2', 'part': 'mag'}, 'MEGRE')
+    """
+    *pairs, suffix = path.name.partition(".")[0].split("_")
+    return {key: value for key, _, value in (p.partition("-") for p in pairs)}, suffix
+
+
+def read_metadata(path: Path, root: Path) -> dict[str, Any]:
+    """Return what the sidecars say of an image, the nearer one prevailing (BIDS inheritance principle).
+
+    Raises:
+        InputError: a sidecar that is no JSON object.
+    """
+    entities, suffix = parse_name(path)
+    own = set(entities.items())
+    folders = [path.parent, *path.parent.parents]
+    metadata: dict[str, Any] = {}
+    for folder in reversed(folders[: folders.index(root) + 1]):
+        applicable = []
+        for sidecar in folder.glob(f"*{suffix}.json"):
+            theirs, their_suffix = parse_name(sidecar)
+            if their_suffix == suffix and set(theirs.items()) <= own:
+                applicable.append((len(theirs), sidecar))
+        for _, sidecar in sorted(applicable):
+            metadata |= read_json(sidecar)
+    return metadata
+
+
+def read_sidecars(
+    files: Mapping[str, Mapping[int, Path]],
+    parts: tuple[str, str],
+    numbers: list[int],
+    place: tuple[str, Path],
+    mistakes: Mistakes,
+) -> Said:
+    """Return what the sidecars of an acquisition say together, and note what is wrong with them.
+
+    Args:
+        files: by part and echo number.
+        parts: that are read.
+        numbers: of the echoes.
+        place: name of the acquisition and folder of the dataset.
+        mistakes: where to note.
+    """
+    name, root = place
+    times: list[float] = []
+    fields: dict[float, Path] = {}
+    said = Said()
+    for echo in numbers:
+        of_echo: list[float] = []
+        for part in parts:
+            path = files[part][echo]
+            metadata: dict[str, Any] = {}
+            with mistakes.collected():
+                metadata = read_metadata(path, root)
+            if not metadata:
+                mistakes.add(f"{path} has no JSON sidecar; give EchoTime (s) and MagneticFieldStrength (T)")
+                continue
+            for key, unit in (("EchoTime", "s"), ("MagneticFieldStrength", "T")):
+                value = number(metadata.get(key))
+                if value is None:
+                    what = "lacks" if metadata.get(key) is None else f"has {str(metadata[key])[:40]!r} for"
+                    mistakes.add(f"{path}: its sidecar {what} {key}; give a number in {unit}")
+                elif key == "EchoTime":
+                    of_echo.append(value)
+                else:
+                    fields[value] = path
+            with mistakes.collected():
+                said.b0_dir = b0_dir_of(metadata, str(path)) or said.b0_dir
+            if part == "phase":
+                said.declared = Declared(text(metadata, "Units"), text(metadata, "Manufacturer"))
+        if len(of_echo) == 2 and abs(of_echo[0] - of_echo[1]) > _SAME_TIME:
+            path = files[parts[1]][echo]
+            mistakes.add(f"{path}: EchoTime is {of_echo[1]:g} s, but {of_echo[0]:g} s for part-{parts[0]}; correct one")
+        times.extend(of_echo[:1])
+    first = files[parts[0]][numbers[0]] if numbers else root
+    if len(fields) > 1:
+        shown = " and ".join(f"{b0:g} T ({path.name})" for b0, path in fields.items())
+        mistakes.add(f"{first.parent}: MagneticFieldStrength differs within {name}: {shown}")
+    for b0 in list(fields)[:1]:
+        with mistakes.collected():
+            check_b0(b0, str(first))
+    if len(times) == len(numbers) > 0:
+        with mistakes.collected():
+            check_echo_times(tuple(times), str(first))
+    said.times, said.b0 = tuple(times), next(iter(fields), None)
+    return said

@@ -1,0 +1,133 @@
+"""Do slices and echoes fit together? What is known is put right, what is not is said, with the slices or the share.
+
+- Every second slice negated (known of reconstructions that leave a (-1)^slice in the signal): the phase steps by pi
+  between all neighbours along one axis. Where field and offset together turn by pi a slice the same would be seen, and
+  the same correction would only relabel it, so it is always made.
+- A slice that stands out: the phase (gained between the first two echoes; the phase itself of a lone echo) steps at a
+  slice by more than at its neighbours by a radian: said.
+- Misfit: with three echoes or more the phases must lie on a line but for noise. The noise of the images themselves
+  says by how much (`field_fit.noise_of_differences`); what exceeds it by far is said with its share of the voxels.
+
+All ours; thresholds on simulated scans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsmbench.core.orientation import Orientation
+from qsmbench.core.units import ppm_to_rad
+from qsmbench.preparation.echoes import Echoes
+from qsmbench.preparation.field_fit import FieldFit, noise_of_differences
+
+# Steps this near to pi at this share of all slices: negated ones.
+_NEAR_PI, _ALL = 2.3, 0.9
+# A step that differs from its neighbours' by more than this many radians is one of the slice and not of the field.
+_STEP = 1.0
+# A step counts where neighbouring slices agree on it: coherence of the voxels' own steps.
+_COHERENT = 0.6
+# A residual beyond so many standard deviations of the images' noise is no noise, nor is so large a share of them.
+_DEVIATIONS, _SHARE = 6.0, 0.05
+# Phase errors below this (rad) matter to nobody, however little noise there is.
+_SMALL = 0.15
+
+
+def corrected_slices(echoes: Echoes, orientation: Orientation) -> tuple[Echoes, list[str]]:
+    """Undo the negation of every second slice; say what was undone and which slices stand out.
+
+    Args:
+        echoes: voxels in the world's order.
+        orientation: from the stored order, in which slices are named.
+    """
+    said: list[str] = []
+    for axis in range(3):
+        n = echoes.grid.shape[axis]
+        if n < 4:
+            continue
+        signal = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
+        angle, sure = _steps(signal, axis)
+        stored = orientation.axes[axis]
+        if sure.sum() >= 3 and np.mean(np.abs(angle[sure]) > _NEAR_PI) >= _ALL:
+            odd = np.arange(n) % 2 == 1
+            turn = np.where(odd, np.float32(np.pi), np.float32(0)).reshape([-1 if a == axis else 1 for a in range(3)])
+            phase = echoes.phase + turn
+            phase -= (2 * np.pi * np.round(phase / (2 * np.pi))).astype(np.float32)
+            echoes = replace(echoes, phase=phase.astype(np.float32))
+            said.append(
+                f"{echoes.name}: every second slice along axis {'xyz'[stored]} is negated (its phase is off by pi): "
+                "corrected; check that the local field has no stripes"
+            )
+        if echoes.n_echoes > 1:
+            signal = echoes.magnitude[0] * echoes.magnitude[1] * np.exp(1j * (echoes.phase[1] - echoes.phase[0]))
+        else:
+            signal = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
+        angle, sure = _steps(signal, axis)
+        odd_ones = _outliers(angle, sure)
+        if odd_ones:
+            flipped = orientation.flipped[axis]
+            slices = sorted({n - 1 - k if flipped else k + 1 for k in odd_ones})
+            shown = ", ".join(map(str, slices[:12])) + (", ..." if len(slices) > 12 else "")
+            said.append(
+                f"{echoes.name}: the phase jumps from slice to slice along axis {'xyz'[stored]} (at slices {shown}, "
+                "counted from 0): the field there is wrong; reconstruct the phase again, or leave these slices out"
+            )
+    return echoes, said
+
+
+def misfit(echoes: Echoes, fit: FieldFit, mask: NDArray[np.bool_]) -> list[str]:
+    """Say what share of the mask's voxels have phases that lie on no line, beyond what noise explains."""
+    if echoes.n_echoes < 3:
+        return []
+    sigma = noise_of_differences(echoes, mask)
+    per_ppm = ppm_to_rad(1.0, echoes.b0, 1.0)
+    omega, offset = fit.total_field[mask] * per_ppm, fit.offset[mask]
+    cost = np.zeros(omega.shape)
+    weight = np.zeros(omega.shape)
+    for magnitude, phase, time in zip(echoes.magnitude, echoes.phase, echoes.echo_times, strict=True):
+        m = magnitude[mask].astype(np.float64)
+        residual = phase[mask] - offset - omega * time
+        residual -= 2 * np.pi * np.round(residual / (2 * np.pi))
+        cost += (m * residual) ** 2
+        weight += m**2
+    free = echoes.n_echoes - 2
+    # As an angle, weighted by the signal; and against the noise that the images have.
+    angle = np.sqrt(cost / np.maximum(weight, np.finfo(float).tiny))
+    bad = (cost > free * (_DEVIATIONS * sigma) ** 2) & (angle > _SMALL)
+    share = float(bad.mean())
+    if share <= _SHARE:
+        return []
+    return [
+        f"{echoes.name}: the echoes do not fit together: in {100 * share:.0f} % of the mask's voxels the phase lies on "
+        f"no line over echo times, by {float(np.median(angle[bad])):.2f} rad beyond noise; check the order of echoes, "
+        "their times, and whether the readout was bipolar"
+    ]
+
+
+def _steps(signal: NDArray[np.complex64], axis: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Angle by which each slice along ``axis`` is ahead of the one before, and where voxels agree on it."""
+    low = (slice(None),) * axis + (slice(None, -1),)
+    high = (slice(None),) * axis + (slice(1, None),)
+    product = signal[high] * np.conj(signal[low])
+    others = tuple(a for a in range(3) if a != axis)
+    total = product.sum(axis=others, dtype=np.complex128)
+    length = np.abs(product).sum(axis=others, dtype=np.float64)
+    # Slices of air say nothing.
+    sure = (np.abs(total) > _COHERENT * length) & (length > 0.01 * length.max())
+    return np.angle(total), np.asarray(sure, np.bool_)
+
+
+def _outliers(angle: NDArray[np.float64], sure: NDArray[np.bool_]) -> list[int]:
+    """Steps that differ from the median of the (up to four) sure ones around them."""
+    found = []
+    for k in np.flatnonzero(sure).tolist():
+        near = [j for j in range(max(0, k - 3), min(len(angle), k + 4)) if j != k and sure[j]]
+        if len(near) < 3:
+            continue
+        # About the step itself, so that no wrap lies between.
+        others = np.angle(np.exp(1j * (angle[near] - angle[k])))
+        if abs(float(np.median(others))) > _STEP:
+            found.append(k)
+    return found
