@@ -6,7 +6,7 @@ Volumes are (x, y, z) in NIfTI voxel order, float32; fields and chi are in ppm, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
