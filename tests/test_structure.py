@@ -31,7 +31,8 @@ ALLOWED = {
     "sets": {"core", "data", "heads", "preparation", "provenance", "simulation"},
     "config": {"core", "heads", "networks", "sets"},
     "networks": {"core", "data"},
-    "methods": {"core", "physics", "networks"},
+    "foreign": {"core", "data"},
+    "methods": {"core", "physics", "networks", "foreign"},
     "training": {"core", "physics", "data", "methods", "metrics", "networks", "config"},
     "report": {"core", "data", "metrics", "sets"},
 }

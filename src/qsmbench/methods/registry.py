@@ -113,6 +113,8 @@ METHODS: Registry[Entry] = _Methods(
         Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
         Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
         *(_of_network(entry) for entry in ARCHITECTURES.own.values()),
+        # Somebody else's folder, whose own algorithm.yml names the paper.
+        Entry("command", "Foreign method", f"{_OWN}.command:Command", ""),
     ),
 )  # fmt: skip
 find = METHODS.find

@@ -1,0 +1,183 @@
+"""A folder as a method: made by `qsm-ci new`, filled with a TKD, run for real; and every way in which it can fail."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import qsmbench
+from qsmbench.cli.main import main
+from qsmbench.core.errors import InputError
+from qsmbench.foreign.manifest import read_manifest
+from qsmbench.foreign.run import Limits, command_line
+from qsmbench.methods.contract import ReconstructionError
+from qsmbench.methods.registry import build
+
+THEIR_TKD = """
+import json, sys
+import nibabel, numpy as np
+inp, out = sys.argv[1:3]
+image = nibabel.load(f"{inp}/localfield.nii.gz")
+mask = nibabel.load(f"{inp}/mask.nii.gz").get_fdata() > 0
+params = json.load(open(f"{inp}/params.json"))
+try:
+    threshold = json.load(open(f"{inp}/config.json"))["threshold"]
+except FileNotFoundError:
+    threshold = 0.2
+field = image.get_fdata()
+k = np.meshgrid(*(np.fft.fftfreq(n, v) for n, v in zip(field.shape, params["voxel_size"])), indexing="ij")
+along = sum(a * b for a, b in zip(k, params["B0_dir"]))
+square = sum(a * a for a in k)
+square[0, 0, 0] = 1
+kernel = 1 / 3 - along**2 / square
+kernel[0, 0, 0] = 0
+inverse = np.sign(kernel) / np.maximum(abs(kernel), threshold)
+chi = np.fft.ifftn(np.fft.fftn(field) * inverse).real * mask
+nibabel.save(nibabel.Nifti1Image(chi.astype(np.float32), image.affine), f"{out}/chimap.nii.gz")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """What `qsm-ci new` makes, with an inversion in place of its placeholder."""
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    command = [shutil.which("qsm-ci"), "new", "--stage", "dipole", "--name", "Their QSM", "--slug", "their-qsm"]
+    subprocess.run([*command, "--lang", "python", "--dir", str(tmp_path), "--force"], check=True, capture_output=True)
+    made = tmp_path / "their-qsm"
+    (made / "recon.py").write_text(THEIR_TKD)
+    with (made / "algorithm.yml").open("a") as file:
+        file.write("parameters:\n  - {name: threshold, default: 0.2}\n")
+    return made
+
+
+def shell(folder, text):
+    (folder / "run.sh").write_text(text)
+
+
+def test_it_makes_the_map_that_ours_makes_of_the_same_formula(folder, small_scan):
+    theirs = build("command", {"folder": str(folder), "parameters": '{"threshold": 0.15}'}).reconstruct(small_scan)
+    ours = build("tkd", {"threshold": 0.15, "padding": 1}).reconstruct(small_scan)
+    # Ours works on a box of its own: the same but for wrap-around.
+    both = np.stack([theirs.chi[small_scan.mask], ours.chi[small_scan.mask]])
+    assert np.corrcoef(both)[0, 1] > 0.9
+    assert theirs.notes[0].startswith("Their QSM by the folder their-qsm, SHA-256 ")
+    assert any("not isolated" in note for note in theirs.notes)
+    default = build("command", {"folder": str(folder)})(small_scan)
+    assert not torch.equal(default, theirs.chi)
+
+
+def test_the_command_line_writes_the_map_and_says_what_ran(folder, tmp_path, capsys):
+    scan, _ = qsmbench.example_scan(6.0)
+    field, mask = tmp_path / "f.nii.gz", tmp_path / "m.nii.gz"
+    qsmbench.Map(scan.local_field.numpy(), scan.grid, "").save(field)
+    qsmbench.Map(scan.mask.numpy().astype(np.float32), scan.grid, "").save(mask)
+    out = tmp_path / "chi.nii.gz"
+    words = ["reconstruct", "command", "--option", f"folder={folder}", "--local-field", str(field), "--mask", str(mask)]
+    assert main([*words, "--out", str(out)]) == 0
+    beside = json.loads(out.with_name("chi.json").read_text())
+    assert beside["parameters"]["folder"] == str(folder)
+    assert "SHA-256" in beside["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo a >&2; echo nobody home >&2; exit 3", "ended with status 3; its last lines: a | nobody home"),
+        ("kill -9 $$", "ended by signal 9"),
+        ("sleep 60 & sleep 60", "longer than 2 s"),
+        ("true", "wrote no chimap.nii.gz"),
+        ("echo hello > $2/chimap.nii.gz", "cannot be read"),
+        ("cp $1/mask.nii.gz $2/chimap.nii.gz; python3 -c 'x = bytearray(10**10)'", "MemoryError"),
+    ],
+)
+def test_what_fails_ends_with_its_reason(folder, small_scan, script, message):
+    shell(folder, script)
+    method = build("command", {"folder": str(folder), "seconds": 2, "memory_mb": 2000})
+    with pytest.raises(ReconstructionError, match=message.replace("|", r"\|")):
+        method(small_scan)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chi = image.get_fdata() * np.nan", "non-finite voxels"),
+        ("chi = image.get_fdata() * 0", "zeros throughout"),
+        ("chi = image.get_fdata() * 1e6", "another unit"),
+        ("chi = image.get_fdata()[1:]", "voxels for"),
+        ("chi = image.get_fdata(); image = nibabel.Nifti1Image(chi, np.diag([9, 9, 9, 1]))", "another affine"),
+    ],
+)
+def test_what_it_writes_is_checked(folder, small_scan, line, message):
+    save = 'nibabel.save(nibabel.Nifti1Image(chi.astype(np.float32), image.affine), f"{sys.argv[2]}/chimap.nii.gz")'
+    head = 'import sys, nibabel, numpy as np\nimage = nibabel.load(f"{sys.argv[1]}/localfield.nii.gz")'
+    (folder / "recon.py").write_text("\n".join([head, line, save]))
+    with pytest.raises(ReconstructionError, match=message):
+        build("command", {"folder": str(folder)})(small_scan)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ("", "holds no keys"),
+        ("a: [", "is not YAML"),
+        ("{name: a, slug: a, run: bash run.sh}", "'stage' is missing"),
+        ("{name: a, slug: a, run: bash run.sh, stage: chi-separation}", "cannot be run here"),
+        ("{name: a, slug: a, run: bash run.sh, stage: bfr}", "has stage dipole"),
+    ],
+)
+def test_a_bad_manifest_is_refused(folder, manifest, message):
+    (folder / "algorithm.yml").write_text(manifest)
+    with pytest.raises(InputError, match=message):
+        build("command", {"folder": str(folder)})
+    with pytest.raises(InputError, match="cannot be read"):
+        build("command", {"folder": str(folder / "nowhere")})
+
+
+def test_an_undeclared_parameter_and_a_missing_magnitude_are_refused(folder, small_scan):
+    with pytest.raises(InputError, match="no parameter 'treshold'"):
+        build("command", {"folder": str(folder), "parameters": {"treshold": 1}})(small_scan)
+    with (folder / "algorithm.yml").open("a") as file:
+        file.write("inputs: [localfield, mask, params, magnitude]\n")
+    bare = qsmbench.Scan(small_scan.local_field, small_scan.mask, small_scan.grid)
+    with pytest.raises(InputError, match="needs magnitude"):
+        build("command", {"folder": str(folder)})(bare)
+
+
+def test_containers_get_no_network_read_only_inputs_and_their_limits(folder, tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("docker", "apptainer"):
+        (tools / name).write_text("#!/bin/sh\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    manifest, variables = read_manifest(folder), {"QSMCI_B0": "3.0"}
+    inputs, outputs = tmp_path / "in put", tmp_path / "out"
+    rest = {"inputs": inputs, "outputs": outputs, "variables": variables, "limits": Limits(9, 1234), "name": "job"}
+    docker = command_line(manifest, runner="docker", **rest)
+    assert docker[:3] == ["docker", "run", "--rm"]
+    assert docker[-3:] == ["ghcr.io/you/your-image:v1", "bash", "run.sh"]
+    assert all(word in docker for word in (f"{inputs}:/input:ro", f"{outputs}:/output:rw", "1234m", "QSMCI_B0=3.0"))
+    assert docker[docker.index("--network") + 1] == "none"
+    apptainer = command_line(manifest, runner="apptainer", **rest)
+    assert apptainer[-3:] == ["docker://ghcr.io/you/your-image:v1", "bash", "run.sh"]
+    assert f"{folder.resolve()}:/algo:ro" in apptainer
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="docker is not installed"):
+        command_line(manifest, runner="docker", **rest)
+
+
+@pytest.mark.skipif(shutil.which("octave-cli") is None, reason="Octave is not installed here")
+def test_ten_lines_of_octave_are_a_method(tmp_path, small_scan):
+    (tmp_path / "algorithm.yml").write_text("{name: Octave TKD, slug: octave-tkd, stage: dipole, run: bash run.sh}")
+    (tmp_path / "run.sh").write_text('set -e\ncd "$(dirname "$0")"\noctave-cli --quiet tkd.m "$1" "$2"\n')
+    (tmp_path / "tkd.m").write_text((Path(__file__).parent / "tkd.m").read_text())
+    made = build("command", {"folder": str(tmp_path)}).reconstruct(small_scan)
+    ours = build("tkd", {}).reconstruct(small_scan)
+    both = np.stack([made.chi[small_scan.mask], ours.chi[small_scan.mask]])
+    assert np.corrcoef(both)[0, 1] > 0.9
