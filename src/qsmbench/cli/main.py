@@ -24,6 +24,8 @@ COMMANDS = (
     ("audit", "qsmbench.cli.audit", "check a results folder: every file and table cell, and make a part of it again"),
     ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
+    ("new-method", "qsmbench.cli.new_method", "start a package with a method of your own"),
+    ("check-method", "qsmbench.cli.check_method", "check that a method keeps the contract, a verdict a line"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("run", "qsmbench.cli.run", "run the workflow in this folder: sets, networks, reconstructions, scores, report"),
     ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),

@@ -42,7 +42,7 @@ def _as_dict(entry: Entry) -> dict[str, object]:
 
 
 def _as_text(entry: Entry) -> str:
-    lines = [f"{entry.name}  {entry.label}, doi {entry.doi}"]
+    lines = [f"{entry.name}  {entry.label}" + (f", doi {entry.doi}" if entry.doi else "")]
     if entry.needs_weights:
         lines.append("    --weights FILE: a trained network")
     docs = {f.name: f.metadata.get("doc", "") for f in fields(entry.method)}

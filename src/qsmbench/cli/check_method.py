@@ -1,0 +1,28 @@
+"""`qsmbench check-method NAME`: does a method keep the contract? A verdict a line."""
+
+import argparse
+from pathlib import Path
+
+from qsmbench.cli.common import parse_options
+from qsmbench.methods.checks import Candidate, example, run_checks
+from qsmbench.methods.registry import METHODS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("method", metavar="NAME", help="a method's name; of an installed package, too")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="fewer iterations, say")
+    parser.add_argument("--weights", type=Path, help="weights of a network")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks; 0 where all passed, 1 otherwise."""
+    weights = arguments.weights or METHODS.find(arguments.method).shipped_weights
+    case = Candidate(arguments.method, parse_options(arguments.option), weights, example())
+    failed = 0
+    for verdict in run_checks(case):
+        word = {True: "ok    ", False: "FAILED", None: "-     "}[verdict.passed]
+        print(f"{word} {verdict.check}" + f"  ({verdict.message})" * bool(verdict.message), flush=True)
+        failed += verdict.passed is False
+    print(f"{arguments.method}: " + (f"{failed} checks failed" if failed else "keeps the contract"))
+    return 1 if failed else 0
