@@ -54,7 +54,7 @@ class Candidate:
         return float(self.found.chi.abs().max())
 
 
-class Verdict(NamedTuple):
+class Outcome(NamedTuple):
     """The outcome of one check: None where it does not apply."""
 
     check: str
@@ -191,16 +191,16 @@ CHECKS: tuple[Callable[[Candidate], object], ...] = (
 )
 
 
-def run_checks(case: Candidate) -> Iterator[Verdict]:
+def run_checks(case: Candidate) -> Iterator[Outcome]:
     """Run every check; any error of the method is a verdict, not an end."""
     for check in CHECKS:
         text = " ".join((check.__doc__ or check.__name__).split())
         try:
             applied = check(case)
         except (BrokenContractError, InputError, ReconstructionError) as error:
-            yield Verdict(text, False, str(error))
+            yield Outcome(text, False, str(error))
         # A stranger's code may raise anything; its author wants to see which check that was.
         except Exception as error:  # noqa: BLE001
-            yield Verdict(text, False, f"{type(error).__name__}: {error}")
+            yield Outcome(text, False, f"{type(error).__name__}: {error}")
         else:
-            yield Verdict(text, None if applied is False else True, "")
+            yield Outcome(text, None if applied is False else True, "")
