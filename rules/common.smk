@@ -129,3 +129,33 @@ def weights_of(wildcards):
 def tuned(wildcards):
     """What a method's parameters were chosen to be, where they are chosen."""
     return [] if METHODS[wildcards.run].tuning is None else LAYOUT.tuned(wildcards.run)
+
+
+def metadata_of(wildcards):
+    """A set's metadata, which alone makes no shard again: a set that grows gets new metadata and keeps its shards.
+
+    Where the recipe is another it must, since Snakemake asks no job whose input is made again for its own changes.
+    """
+    spec, files = RUN.config.synthetic[wildcards.set], LAYOUT.metadata(wildcards.set)
+    recipe = spec.recipe.model_dump(mode="json")
+    kept = {"recipe": recipe, "seed": RUN.config.seed, "device": spec.device}
+    kept |= {"magnitude": spec.with_magnitude}
+    same = is_described_by(LAYOUT.store(wildcards.set), kept, spec.samples_per_shard)
+    return ancient(files) if same else files
+
+
+def network_threads(wildcards):
+    """Cores of all ranks together."""
+    network = NETWORKS[wildcards.network]
+    return network.threads * network.devices
+
+
+def rank_launcher(wildcards):
+    """What starts a network's ranks: nothing for one, srun in a SLURM job, torchrun elsewhere."""
+    n = NETWORKS[wildcards.network].devices
+    if n == 1:
+        return ""
+    return (
+        f'$([ -n "${{SLURM_JOB_ID:-}}" ] && echo srun --ntasks={n}'
+        f" || echo torchrun --standalone --no-python --nproc-per-node={n})"
+    )

@@ -1,19 +1,6 @@
 # Synthetic sets in Zarr, one shard a job.
 
 
-def metadata_of(wildcards):
-    """A set's metadata, which alone makes no shard again: a set that grows gets new metadata and keeps its shards.
-
-    Where the recipe is another it must, since Snakemake asks no job whose input is made again for its own changes.
-    """
-    spec, files = RUN.config.synthetic[wildcards.set], LAYOUT.metadata(wildcards.set)
-    recipe = spec.recipe.model_dump(mode="json")
-    kept = {"recipe": recipe, "seed": RUN.config.seed, "device": spec.device}
-    kept |= {"magnitude": spec.with_magnitude}
-    same = is_described_by(LAYOUT.store(wildcards.set), kept, spec.samples_per_shard)
-    return ancient(files) if same else files
-
-
 rule create_set:
     input:
         LAYOUT.source_about,

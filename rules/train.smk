@@ -1,23 +1,6 @@
 # Networks, each trained on its set, or given.
 
 
-def network_threads(wildcards):
-    """Cores of all ranks together."""
-    network = NETWORKS[wildcards.network]
-    return network.threads * network.devices
-
-
-def rank_launcher(wildcards):
-    """What starts a network's ranks: nothing for one, srun in a SLURM job, torchrun elsewhere."""
-    n = NETWORKS[wildcards.network].devices
-    if n == 1:
-        return ""
-    return (
-        f'$([ -n "${{SLURM_JOB_ID:-}}" ] && echo srun --ntasks={n}'
-        f" || echo torchrun --standalone --no-python --nproc-per-node={n})"
-    )
-
-
 rule train:
     input:
         lambda wildcards: set_inputs(NETWORKS[wildcards.network].train_set),

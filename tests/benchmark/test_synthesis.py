@@ -125,6 +125,7 @@ def test_the_estimate_is_above_what_full_samples_take():
 
 def test_metadata_of_another_recipe_is_refused(tmp_path, source, capsys):
     assert create(tmp_path, source, SPEC | {"recipe": SPEC["recipe"] | {"contrast": {"enabled": False}}}) == 0
+    write_config(tmp_path, {"set": SPEC})
     assert main(shard_arguments(tmp_path, 0)) == 2
     assert "was made for another recipe, seed or source" in capsys.readouterr().err
 

@@ -50,7 +50,11 @@ class Balls(ScanSet):
 
     def __init__(self, layout, name, spec):
         super().__init__(layout, name)
-        self.spec, self.folder = spec, layout.root
+        self.spec = spec
+
+    @property
+    def folder(self):
+        return self.layout.root
 
     @property
     def members(self):

@@ -42,7 +42,8 @@ def results(stored_run, tmp_path: Path) -> Path:
         "networks": {"net": {"weights": "shipped:meta-qsm"}},
         "methods": {"tkd": {}, "l2": {}, "net": {"method": "meta-qsm", "network": "net"}},
     }
-    layout.display.write_text(json.dumps(json.loads(text) | {"config": config}))
+    resolved = check_config(config).model_dump(mode="json")
+    layout.display.write_text(json.dumps(json.loads(text) | {"config": resolved}))
     scores = pd.read_parquet(layout.all_scores).replace({"set": {"synthetic/test": "test"}})
     scores.to_parquet(layout.all_scores)
     for name, stored in (("test", "synthetic/test"), ("one", "one")):

@@ -6,8 +6,6 @@ Times and memory differ from run to run, so this table stands beside the report 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,19 +20,13 @@ from qsmbench.metrics.registry import METRICS
 SHOWN = ("rmse", "hfen", "ssim", "xsim")
 
 
-def write_method_table(of: Run, out: Path, metrics: Sequence[str] = SHOWN) -> None:
-    """Write the table of every set that is scored.
-
-    Args:
-        of: the run.
-        out: Markdown to write.
-        metrics: columns; those that were not scored are left out.
-    """
+def write_method_table(of: Run) -> None:
+    """Write the table of every set that is scored, as Markdown."""
     config, layout = of.config, of.layout
     table = pd.read_parquet(layout.all_scores)
     table = table[(table["region"] == WHOLE_MASK) & (table["status"] == "ok")]
     means = table.groupby(["set", "method", "metric"])["value"].mean()
-    shown = [m for m in metrics if m in set(table["metric"])]
+    shown = [m for m in SHOWN if m in set(table["metric"])]
     head = [f"{METRICS[m].label}{f' ({METRICS[m].unit})' if METRICS[m].unit else ''}" for m in shown]
     sections = []
     for name in of.scored:
@@ -62,7 +54,7 @@ def write_method_table(of: Run, out: Path, metrics: Sequence[str] = SHOWN) -> No
             )
         )
     notes = [_tuning_note(of, run) for run, m in config.methods.items() if m.tuning is not None]
-    write_text_atomic(out, "\n\n".join([*sections, *notes]) + "\n")
+    write_text_atomic(layout.method_table, "\n\n".join([*sections, *notes]) + "\n")
 
 
 def _parameters(options: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from qsmbench.benchmark.run import Run
 from qsmbench.data.atomic import write_text_atomic
@@ -11,13 +10,13 @@ from qsmbench.report.build import build_report
 from qsmbench.report.display import Display, read_display
 
 
-def write_report(of: Run, out_dir: Path) -> Path:
-    """Write `display.json` from the configuration, and the report; return its page."""
+def write_report(of: Run) -> None:
+    """Write `display.json` from the configuration, and the report."""
     from qsmbench.benchmark.display import display
 
     # Not sorted: the order of sets, methods and metrics is the order of the tables.
-    write_text_atomic(out_dir / of.layout.display.name, json.dumps(display(of), indent=2) + "\n")
-    return build_report(of.layout, read_display(out_dir / of.layout.display.name), of.sets, out_dir)
+    write_text_atomic(of.layout.display, json.dumps(display(of), indent=2) + "\n")
+    build_report(of.layout, read_display(of.layout.display), of.sets, of.layout.report)
 
 
 def missing_maps(of: Run, shown: Display) -> list[str]:

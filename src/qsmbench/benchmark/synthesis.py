@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.source import head_and_draws, load_heads, read_about
 from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import json_hash
@@ -24,23 +24,23 @@ from qsmbench.simulation.sample import Sample, make_sample
 from qsmbench.simulation.source import Heads
 
 
-def create_set(path: Path, name: str, spec: SyntheticSet, seed: int, source_dir: Path) -> None:
+def create_set(of: Run, set: str) -> None:
     """Write a set's metadata: dimensions, units, recipe, and the hash of all that its samples are a function of."""
-    heads = read_about(source_dir)
+    spec, seed, heads = of.config.synthetic[set], of.config.seed, read_about(of.layout.source)
     attributes = {
-        "title": f"qsmbench synthetic set {name}",
-        "name": name,
-        "drawn_as": spec.drawn_as(name),
+        "title": f"qsmbench synthetic set {set}",
+        "name": set,
+        "drawn_as": spec.drawn_as(set),
         "seed": seed,
         "device": spec.device,
         "magnitude": spec.with_magnitude,
         "recipe": spec.recipe.model_dump(mode="json"),
         "heads": heads,
-        "recipe_hash": recipe_hash(name, spec, seed, heads),
+        "recipe_hash": recipe_hash(set, spec, seed, heads),
         # make_source has turned every head.
         "axis_codes": "RAS",
     }
-    store.create_store(path, spec.recipe.shape, spec.n_samples, spec.samples_per_shard, attributes)
+    store.create_store(of.layout.store(set), spec.recipe.shape, spec.n_samples, spec.samples_per_shard, attributes)
 
 
 def recipe_hash(name: str, spec: SyntheticSet, seed: int, heads: list[dict[str, Any]]) -> str:
@@ -67,55 +67,41 @@ def sample_of(
     return replace(sample, parameters={"head": head} | sample.parameters)
 
 
-def make_shard(
-    *, source_dir: Path, store_path: Path, name: str, spec: SyntheticSet, shard: int, seed: int, hashes: Path
-) -> None:
+def make_shard(of: Run, set: str, shard: str) -> None:
     """Make the samples of one shard, write them, and write the hashes of what was written.
 
-    Args:
-        source_dir: folder of the source.
-        store_path: the store, whose metadata exists.
-        name: of the set; part of every sample's seed, unless the set takes another's draws.
-        spec: size and recipe of the set.
-        shard: its number.
-        seed: root seed of the run.
-        hashes: JSON to write: per sample the drawn parameters and the SHA-256 of each variable, per file its SHA-256.
+    The JSON of a shard has per sample the drawn parameters and the SHA-256 of each variable, per file its SHA-256.
 
     Raises:
         InputError: metadata of another recipe; too little disk; no CUDA where it is asked for; a value too large.
     """
-    expected = recipe_hash(name, spec, seed, read_about(source_dir))
-    if store.attributes(store_path).get("recipe_hash") != expected:
-        raise InputError(f"{store_path} was made for another recipe, seed or source; make its metadata with create-set")
-    numbers = spec.in_shard(shard)
+    spec, seed, layout, number_of = of.config.synthetic[set], of.config.seed, of.layout, int(shard)
+    path = layout.store(set)
+    if store.attributes(path).get("recipe_hash") != recipe_hash(set, spec, seed, read_about(layout.source)):
+        raise InputError(f"{path} was made for another recipe, seed or source; make its metadata with create-set")
+    numbers = spec.in_shard(number_of)
     kept = {"noisy": spec.recipe.noisy, "magnitude": spec.with_magnitude}
-    need = set_bytes(spec.recipe.shape, len(numbers), **kept)
-    check_space(store_path, need, f"shard {shard} of {name}")
-    heads, device = load_heads(source_dir), _device(spec)
+    check_space(path, set_bytes(spec.recipe.shape, len(numbers), **kept), f"shard {shard} of {set}")
+    # Jobs run side by side, and one FFT on two threads is slower than two on one.
+    torch.set_num_threads(1)
+    heads, device = load_heads(layout.source), _device(spec)
+    draws: dict[str, Any] = {"seed": seed, "name": spec.drawn_as(set), "device": device}
     drawn: list[dict[str, Any]] = []
 
     def samples() -> Iterator[store.StoredSample]:
         for number in tqdm(numbers, unit="sample", disable=None):
-            drawn_as = spec.drawn_as(name)
-            sample = sample_of(
-                heads,
-                spec.recipe,
-                seed=seed,
-                name=drawn_as,
-                number=number,
-                device=device,
-                with_magnitude=spec.with_magnitude,
-            )
+            sample = sample_of(heads, spec.recipe, number=number, with_magnitude=spec.with_magnitude, **draws)
             drawn.append(sample.parameters)
             yield _stored(sample, spec)
 
-    contents = store.write_shard(store_path, shard, samples())
+    contents = store.write_shard(path, number_of, samples())
     rows = [
         {"sample": number, "parameters": parameters, "sha256": content}
         for number, parameters, content in zip(numbers, drawn, contents, strict=True)
     ]
-    files = {file: sha256_of(store_path / file) for file in shard_files(shard)}
-    write_json_atomic(hashes, {"set": name, "shard": shard, "seed": seed, "samples": rows, "files": files})
+    files = {file: sha256_of(path / file) for file in shard_files(shard)}
+    about = {"set": set, "shard": number_of, "seed": seed, "samples": rows, "files": files}
+    write_json_atomic(layout.shard_hashes(set, shard), about)
 
 
 def _stored(sample: Sample, spec: SyntheticSet) -> store.StoredSample:

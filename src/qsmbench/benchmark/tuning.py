@@ -16,36 +16,27 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from qsmbench.benchmark.compute import set_up
+from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.runner import Runner
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.methods.registry import build
 from qsmbench.metrics.registry import METRICS, score
-from qsmbench.sets.contract import ScanSet
 
 
-def tune_point(
-    scans: ScanSet,
-    *,
-    method: str,
-    options: dict[str, Any],
-    weights: Path | None,
-    metric: str,
-    device: str,
-    out: Path,
-) -> None:
+def tune_point(of: Run, run: str, point: str) -> None:
     """Reconstruct and score a tuning set with one choice of parameters.
 
-    Args:
-        scans: the set.
-        method: name in the registry.
-        options: parameters that differ from the defaults.
-        weights: of a network, or None.
-        metric: name of the score.
-        device: of torch.
-        out: JSON to write: the options, the score of each scan (null where the method failed), their mean.
+    The JSON of a point has the options, the score of each scan (null where the method failed) and their mean.
     """
-    runner = Runner(build(method, options, weights), method, device)
+    spec, method = of.config.methods[run], of.method(run)
+    if spec.tuning is None:
+        raise InputError(f"methods.{run} has no tuning")
+    options, metric = spec.options | spec.tuning.points[int(point)], spec.tuning.metric
+    scans = of.any_set(spec.tuning.set)
+    device = set_up()
+    runner = Runner(build(method, options, of.weights(run)), method, device)
     scores: list[float | None] = []
     messages = []
     for name in tqdm(scans.names, unit="scan", desc=f"{method} {options}", disable=None):
@@ -60,7 +51,8 @@ def tune_point(
     runner.check_failures()
     known = [s for s in scores if s is not None]
     mean = math.fsum(known) / len(known) if len(known) == len(scores) else None
-    write_json_atomic(out, {"options": options, "metric": metric, "mean": mean, "scores": scores, "failures": messages})
+    about = {"options": options, "metric": metric, "mean": mean, "scores": scores, "failures": messages}
+    write_json_atomic(of.layout.tuning_point(run, point), about)
 
 
 def select_parameters(points: Sequence[Path], *, tuned_on: str, fixed: dict[str, Any], out: Path, table: Path) -> None:

@@ -7,6 +7,7 @@ library is loaded.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,189 +32,108 @@ RAW_DESCRIPTION = (
 )
 
 
+class _Fixed:
+    """A path of the folder."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __get__(self, layout: RunLayout, owner: type) -> Path:
+        return layout.root / self.place
+
+
+class _Named:
+    """A function from names (of a set, a method, ...) to a path of the folder."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern, self.n = pattern, pattern.count("{}")
+
+    def __get__(self, layout: RunLayout, owner: type) -> Callable[..., Path]:
+        def path(*names: str | int) -> Path:
+            if len(names) != self.n:
+                raise TypeError(f"{self.pattern} takes {self.n} names, got {names}")
+            return layout.root / self.pattern.format(*names)
+
+        return path
+
+
 @dataclass(frozen=True)
 class RunLayout:
     """The paths of one run.
 
     Attributes:
         root: the results folder.
+
+    >>> RunLayout(Path("results")).scores("{set}", "tkd").as_posix()
+    'results/scores/{set}/tkd.parquet'
     """
 
     root: Path
 
-    # Heads and synthetic sets
-
-    @property
-    def source(self) -> Path:
-        """Folder of the heads."""
-        return self.root / "source"
-
-    @property
-    def source_about(self) -> Path:
-        """JSON that describes the heads."""
-        return self.source / "source.json"
+    # Heads.
+    source = _Fixed("source")
+    source_about = _Fixed("source/source.json")
+    # Synthetic sets, by name: the Zarr store, what was drawn and hashed of it (by shard), its tissue labels and their
+    # names.
+    store = _Named("synthetic/{}.zarr")
+    drawn = _Named("synthetic/{}.hashes")
+    shard_hashes = _Named("synthetic/{}.hashes/{}.json")
+    labels = _Named("synthetic/{}.labels.zarr")
+    label_names = _Named("synthetic/{}.labels.json")
+    # Scans, by set and subject: simulated echoes and truth in BIDS, and the derivative of fields and masks.
+    raw = _Named("acquisitions/{}")
+    raw_subject = _Named("acquisitions/{}/sub-{}")
+    truth_subject = _Named(f"acquisitions/{{}}/{TRUTH}/sub-{{}}")
+    prepared = _Named("prepared/{}")
+    prepared_subject = _Named("prepared/{}/sub-{}")
+    field_errors = _Named("scores/fields/{}.csv")
+    # Networks: weights, trained here or given; the course of the training, and the same as TensorBoard's event files,
+    # which hold times of day and so lie beside the logs.
+    weights = _Named("networks/{}.pt")
+    training_record = _Named("networks/{}.csv")
+    training_curves = _Named("logs/tensorboard/{}")
+    # Tuning, by method: scores of one choice of parameters, what was chosen, and a row a choice.
+    tuning_point = _Named("tuning/{}/{}.json")
+    tuned = _Named("tuning/{}.json")
+    tuning_table = _Named("tuning/{}.csv")
+    # By set, of whatever kind, and method: the folder of the maps, in which the set's kind decides; what ran and how
+    # each scan went; seconds a scan; scores.
+    maps = _Named("reconstructions/{}/{}")
+    map_status = _Named("reconstructions/{}/{}.json")
+    timings = _Named("timings/{}/{}.csv")
+    scores = _Named("scores/{}/{}.parquet")
+    all_scores = _Fixed("scores.parquet")
+    # The report.
+    report = _Fixed("report")
+    page = _Fixed("report/index.html")
+    display = _Fixed("report/display.json")
+    tables = _Fixed("report/tables")
+    method_table = _Fixed("methods.md")
+    # What made all this: the configuration with every default, which each step is given; records of jobs; the crate.
+    config = _Fixed("provenance/config.json")
+    records = _Fixed("provenance/jobs")
+    crate = _Fixed("ro-crate-metadata.json")
+    manifest = _Fixed("manifest-sha256.txt")
 
     def source_files(self, n_heads: int) -> list[Path]:
         """Every file of the source's folder."""
         return [self.source / name for name in source_files(n_heads)]
 
-    def store(self, name: str) -> Path:
-        """Zarr store of a synthetic set."""
-        return self.root / f"synthetic/{name}.zarr"
-
     def metadata(self, name: str) -> list[Path]:
-        """The store's metadata, which no shard's job writes."""
+        """Metadata of a synthetic set's store, which no shard's job writes."""
         return [self.store(name) / file for file in METADATA_FILES]
 
     def shard(self, name: str, shard: int | str) -> list[Path]:
-        """Files of one shard of the store."""
+        """Files of one shard of a store."""
         return [self.store(name) / file for file in shard_files(shard)]
-
-    def drawn(self, name: str) -> Path:
-        """Folder of what was drawn, and the hashes of what was stored."""
-        return self.root / f"synthetic/{name}.hashes"
-
-    def shard_hashes(self, name: str, shard: int | str) -> Path:
-        """JSON of what one shard holds: drawn parameters and SHA-256 of every sample."""
-        return self.drawn(name) / f"{shard}.json"
-
-    def labels(self, name: str) -> Path:
-        """Zarr store of the tissue labels of a synthetic set."""
-        return self.root / f"synthetic/{name}.labels.zarr"
-
-    def label_names(self, name: str) -> Path:
-        """JSON that says what each label means."""
-        return self.root / f"synthetic/{name}.labels.json"
 
     def inspection(self, name: str) -> list[Path]:
         """Pictures and tables of a synthetic set."""
         return [self.root / f"inspect/{name}" / file for file in INSPECTION_FILES]
 
-    # Scans
-
-    def raw(self, name: str) -> Path:
-        """BIDS dataset of a simulated set."""
-        return self.root / f"acquisitions/{name}"
-
-    def raw_subject(self, name: str, subject: str) -> Path:
-        """Echoes of one simulated subject."""
-        return self.raw(name) / f"sub-{subject}"
-
     def raw_description(self, name: str) -> list[Path]:
         """What describes a simulated dataset as a whole."""
         return [self.raw(name) / file for file in RAW_DESCRIPTION]
-
-    def truth_subject(self, name: str, subject: str) -> Path:
-        """Truth of one simulated subject."""
-        return self.raw(name) / TRUTH / f"sub-{subject}"
-
-    def prepared(self, name: str) -> Path:
-        """BIDS derivative of a set's fields and masks."""
-        return self.root / f"prepared/{name}"
-
-    def prepared_subject(self, name: str, subject: str) -> Path:
-        """Fields and masks of one subject."""
-        return self.prepared(name) / f"sub-{subject}"
-
-    def field_errors(self, name: str) -> Path:
-        """CSV of the errors of a simulated set's prepared fields."""
-        return self.root / f"scores/fields/{name}.csv"
-
-    # Networks and tuning
-
-    def weights(self, network: str) -> Path:
-        """Weights of a network, trained here or given."""
-        return self.root / f"networks/{network}.pt"
-
-    def training_record(self, network: str) -> Path:
-        """CSV of a training's course."""
-        return self.root / f"networks/{network}.csv"
-
-    def training_curves(self, network: str) -> Path:
-        """Event files of TensorBoard; times of day are in them, so they lie beside the logs."""
-        return self.root / f"logs/tensorboard/{network}"
-
-    def tuning_point(self, run: str, point: int | str) -> Path:
-        """JSON of the scores of one choice of parameters."""
-        return self.root / f"tuning/{run}/{point}.json"
-
-    def tuned(self, run: str) -> Path:
-        """JSON of the parameters that were chosen."""
-        return self.root / f"tuning/{run}.json"
-
-    def tuning_table(self, run: str) -> Path:
-        """CSV, a row a choice of parameters."""
-        return self.root / f"tuning/{run}.csv"
-
-    # Reconstructions and scores of every kind of set
-
-    def maps(self, name: str, run: str) -> Path:
-        """Folder of a method's maps of a set; what lies in it is the set's business."""
-        return self.root / f"reconstructions/{name}/{run}"
-
-    def map_status(self, name: str, run: str) -> Path:
-        """JSON that came with them: what ran, and how each scan went."""
-        return self.root / f"reconstructions/{name}/{run}.json"
-
-    def timings(self, name: str, run: str) -> Path:
-        """CSV of seconds a scan."""
-        return self.root / f"timings/{name}/{run}.csv"
-
-    def scores(self, name: str, run: str) -> Path:
-        """Parquet of a method's scores on a set."""
-        return self.root / f"scores/{name}/{run}.parquet"
-
-    @property
-    def all_scores(self) -> Path:
-        """Parquet of all scores."""
-        return self.root / "scores.parquet"
-
-    # Report and description
-
-    @property
-    def report(self) -> Path:
-        """Folder of the report."""
-        return self.root / "report"
-
-    @property
-    def page(self) -> Path:
-        """The report's page."""
-        return self.report / "index.html"
-
-    @property
-    def display(self) -> Path:
-        """JSON of labels and order of what is shown."""
-        return self.report / "display.json"
-
-    @property
-    def tables(self) -> Path:
-        """Folder of the report's tables."""
-        return self.report / "tables"
-
-    @property
-    def method_table(self) -> Path:
-        """Markdown of errors and costs."""
-        return self.root / "methods.md"
-
-    @property
-    def config(self) -> Path:
-        """JSON of the whole configuration with every default, which each step is given."""
-        return self.root / "provenance/config.json"
-
-    @property
-    def records(self) -> Path:
-        """Folder of the records of jobs."""
-        return self.root / "provenance/jobs"
-
-    @property
-    def crate(self) -> Path:
-        """The RO-Crate's metadata."""
-        return self.root / "ro-crate-metadata.json"
-
-    @property
-    def manifest(self) -> Path:
-        """SHA-256 of every file."""
-        return self.root / "manifest-sha256.txt"
 
     def log(self, rule: str, *wildcards: str) -> Path:
         """What a job printed."""

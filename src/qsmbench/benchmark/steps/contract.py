@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qsmbench.benchmark.run import Run
+from qsmbench.core.registry import load
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,15 @@ class Rate:
     seconds_mvoxel: float = 0.0
     megabytes_volume: float = 0.0
     megabytes_all: float = 0.0
+
+
+def lazily(target: str) -> Callable[..., None]:
+    """A step's function by its place, ``module:name``, loaded when the step runs."""
+
+    def run(of: Run, **wildcards: str) -> None:
+        load(target)(of, **wildcards)
+
+    return run
 
 
 # A process that writes a few lines of JSON.

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from qsmbench.benchmark.run import Run
-from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
+from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step, lazily
 
 NETWORKS = "networks: weights and the course of the training"
 TUNING = "parameters chosen on tuning sets"
@@ -35,23 +35,6 @@ def _copy_weights(of: Run, network: str) -> None:
 
     with atomic_path(of.layout.weights(network)) as temporary:
         temporary.write_bytes(resolve(of.config.given_networks[network].weights).read_bytes())
-
-
-def _tune_point(of: Run, run: str, point: str) -> None:
-    from qsmbench.benchmark.compute import set_up
-    from qsmbench.benchmark.tuning import tune_point
-
-    spec = of.config.methods[run]
-    assert spec.tuning is not None
-    tune_point(
-        of.any_set(spec.tuning.set),
-        method=of.method(run),
-        options=spec.options | spec.tuning.points[int(point)],
-        weights=of.weights(run),
-        metric=spec.tuning.metric,
-        device=set_up(),
-        out=of.layout.tuning_point(run, point),
-    )
 
 
 def _select_parameters(of: Run, run: str) -> None:
@@ -133,7 +116,7 @@ STEPS = (
         "tune_point",
         "score one choice of a method's parameters on a tuning set",
         ("run", "point"),
-        _tune_point,
+        lazily("qsmbench.benchmark.tuning:tune_point"),
         _point,
         _points,
         APPLIED,

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from qsmbench.benchmark.run import Run
-from qsmbench.benchmark.steps.contract import Job, Rate, Step
+from qsmbench.benchmark.steps.contract import Job, Rate, Step, lazily
 from qsmbench.benchmark.steps.networks import APPLIED
 
 SCORES = "scores by set and method, a row a scan, metric and region"
@@ -53,18 +53,6 @@ def _collect_scores(of: Run) -> None:
 
     parts = [of.layout.scores(name, run) for name in of.scored for run in of.config.methods]
     collect_scores(parts, of.layout.all_scores)
-
-
-def _report(of: Run) -> None:
-    from qsmbench.benchmark.report import write_report
-
-    write_report(of, of.layout.report)
-
-
-def _method_table(of: Run) -> None:
-    from qsmbench.benchmark.method_table import write_method_table
-
-    write_method_table(of, of.layout.method_table)
 
 
 def _members(of: Run, set: str) -> list[str]:
@@ -145,7 +133,7 @@ STEPS = (
         "report",
         "make tables, figures and the page",
         (),
-        _report,
+        lazily("qsmbench.benchmark.report:write_report"),
         _everything,
         lambda of: iter([Job("report", n_volumes=_n_volumes(of))]),
         Rate(60, 1500, "the table of scores and the volumes shown (report.subjects_shown, report.viewer_megabytes); "
@@ -156,7 +144,7 @@ STEPS = (
         "method_table",
         "write errors and costs of every method in one table",
         (),
-        _method_table,
+        lazily("qsmbench.benchmark.method_table:write_method_table"),
         _everything,
         lambda of: iter([Job("method_table", n_volumes=_n_volumes(of))] if of.scored else []),
         Rate(4, 500, "the table of scores", "default run (A, 2026-11)"),

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from qsmbench.benchmark.run import Run
-from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
+from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step, lazily
 from qsmbench.heads.registry import heads_of
 
 HEADS = "the heads that everything is made from"
@@ -18,43 +18,6 @@ def _source(of: Run) -> None:
     from qsmbench.benchmark.source import make_source
 
     make_source(of.config.source, of.layout.source)
-
-
-def _create_set(of: Run, set: str) -> None:
-    from qsmbench.benchmark.synthesis import create_set
-
-    create_set(of.layout.store(set), set, of.config.synthetic[set], of.config.seed, of.layout.source)
-
-
-def _make_shard(of: Run, set: str, shard: str) -> None:
-    import torch
-
-    from qsmbench.benchmark.synthesis import make_shard
-
-    # Jobs run side by side, and one FFT on two threads is slower than two on one.
-    torch.set_num_threads(1)
-    make_shard(
-        source_dir=of.layout.source,
-        store_path=of.layout.store(set),
-        name=set,
-        spec=of.config.synthetic[set],
-        shard=int(shard),
-        seed=of.config.seed,
-        hashes=of.layout.shard_hashes(set, shard),
-    )
-
-
-def _make_labels(of: Run, set: str) -> None:
-    from qsmbench.benchmark.labels import make_labels
-
-    make_labels(
-        source_dir=of.layout.source,
-        name=set,
-        spec=of.config.synthetic[set],
-        seed=of.config.seed,
-        out=of.layout.labels(set),
-        names=of.layout.label_names(set),
-    )
 
 
 def _inspect(of: Run, set: str) -> None:
@@ -111,7 +74,7 @@ STEPS = (
         "create_set",
         "write the metadata of a synthetic set",
         ("set",),
-        _create_set,
+        lazily("qsmbench.benchmark.synthesis:create_set"),
         _set_spec,
         _one_a_set("create_set", volumes=False),
         SMALL,
@@ -122,7 +85,7 @@ STEPS = (
         "make_shard",
         "make one shard of a synthetic set",
         ("set", "shard"),
-        _make_shard,
+        lazily("qsmbench.benchmark.synthesis:make_shard"),
         _shard_spec,
         _shards,
         Rate(5, 650, "one shard (samples_per_shard), which is written whole; not the set",
@@ -135,7 +98,7 @@ STEPS = (
         "make_labels",
         "label the tissues of a test set",
         ("set",),
-        _make_labels,
+        lazily("qsmbench.benchmark.labels:make_labels"),
         _set_spec,
         _one_a_set("make_labels", tests_only=True),
         Rate(6, 600, "one sample; labels are written as they are made",
