@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,13 @@ def score_map(scans: ScanSet, name: str, chi: np.ndarray | None, metrics: Sequen
         names={} if labels is None else labels.names,
         extent=reference.extent,
     )
-    return score_case(case, metrics)
+    scores = score_case(case, metrics)
+    # Those that compare maps; coverage, which comes with every score, is of the map alone.
+    others = [metric for metric in metrics if METRICS[metric].compares_maps]
+    for title, other in scans.more_references(name).items():
+        rows = score_case(replace(case, reference=other.chi, mask=other.mask), others)
+        scores += [Score(s.metric, f"against {title}", s.value) for s in rows if s.metric in others]
+    return scores
 
 
 def common_columns(set_name: str, run_name: str, made: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -51,6 +51,12 @@ class Run:
         """Those whose fields the run prepares from echoes."""
         return [name for name, scans in self.sets.items() if isinstance(scans, PreparedScans)]
 
+    def prepared_set(self, name: str) -> PreparedScans:
+        """A set whose fields the run prepares."""
+        found = self.sets[name]
+        assert isinstance(found, PreparedScans)
+        return found
+
     def any_set(self, name: str) -> ScanSet:
         """A set that methods are run on, or one to train or tune on."""
         found = self.sets.get(name)

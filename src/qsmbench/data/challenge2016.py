@@ -48,6 +48,8 @@ URL = "https://www.neuroimaging.at/media/qsm/20170327_qsm2016_recon_challenge.zi
 SIZE = 244_982_259
 DOI = "10.1002/mrm.26830"
 B0_DIR: Triple = (0.0, 0.0, 1.0)
+# Of the transversal scan; phs_tissue is its phase divided by 2 pi gamma B0 TE.
+B0, ECHO_TIME = 2.8936, 0.025  # T, s
 
 _CHI, _MASK, _VOXELS = ("chi_cosmos",), ("msk", "mask"), ("spatial_res",)
 # What a copy of the archive may lack: our name, theirs, and what it is.

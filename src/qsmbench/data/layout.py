@@ -86,6 +86,8 @@ class RunLayout:
     truth_subject = _Named(f"acquisitions/{{}}/{TRUTH}/sub-{{}}")
     prepared = _Named("prepared/{}")
     prepared_subject = _Named("prepared/{}/sub-{}")
+    measured = _Named("measured/{}")
+    measured_subject = _Named("measured/{}/sub-{}")
     field_errors = _Named("scores/fields/{}.csv")
     # Networks: weights, trained here or given; the course of the training, and the same as TensorBoard's event files,
     # which hold times of day and so lie beside the logs.

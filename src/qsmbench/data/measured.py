@@ -200,7 +200,8 @@ def keep_measured(files: MeasuredFiles, folder: Path) -> PreparedScan:
     write_map(_region_path(scan), region.astype(np.uint8), grid, {"Description": "where maps are scored"})
     about: dict[str, Any] = {
         "B0_dir": list(grid.b0_dir),
-        "References": {name: _stem(path) for name, (path, _) in references.items()},
+        # A list, since sidecars sort their keys.
+        "References": [[name, _stem(path)] for name, (path, _) in references.items()],
     }
     about |= {} if files.b0 is None else {"MagneticFieldStrength": files.b0}
     about |= {"EchoTimes": list(files.echo_times)} if files.echo_times else {}
@@ -218,8 +219,7 @@ def keep_measured(files: MeasuredFiles, folder: Path) -> PreparedScan:
 
 def reference_names(scan: PreparedScan) -> dict[str, str]:
     """The references of a kept scan: label of the file, and name as it came; the first is what tables rank by."""
-    names: dict[str, str] = _about(scan.path("local_field")).get("References", {})
-    return names
+    return dict(_about(scan.path("local_field")).get("References", ()))
 
 
 def reference_path(scan: PreparedScan, name: str) -> Path:

@@ -63,6 +63,11 @@ class BidsScans(PreparedScans):
         return PROTOCOLS["research"].matrix
 
     @property
+    def preparation(self) -> PreparationSettings:
+        """The configuration's."""
+        return self.spec.preparation
+
+    @property
     def raw(self) -> Path:
         """The user's folder."""
         return self.spec.folder

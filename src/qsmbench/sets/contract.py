@@ -114,6 +114,10 @@ class ScanSet(ABC):
     def reference(self, name: str) -> Reference:
         """The truth; only of a set that is `scored`."""
 
+    def more_references(self, name: str) -> Mapping[str, Reference]:
+        """Other maps to score against, by name; what comes of them stands beside the scores by region."""
+        return {}
+
     def labels(self, name: str) -> Labels | None:
         """Tissues, where they are known."""
         return None

@@ -6,6 +6,7 @@ Scans of a set may differ in shape, which is why they are files and not one Zarr
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qsmbench.core.hashes import json_hash
 from qsmbench.data.prepared import PreparedScan, prepared_scans
+from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.sets.contract import MapsAbout, ScanSet
 
 if TYPE_CHECKING:
@@ -21,28 +23,14 @@ if TYPE_CHECKING:
     from qsmbench.core.scan import Reference, Scan
 
 
-class PreparedScans(ScanSet):
-    """Scans that the preparation made of echoes."""
+def _there(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+class FieldScans(ScanSet):
+    """Scans whose fields and masks lie in a derivative."""
 
     scored = False
-
-    @property
-    def raw(self) -> Path:
-        """BIDS dataset of the echoes."""
-        return self.layout.raw(self.name)
-
-    def echoes(self, subject: str) -> list[Path]:
-        """What the preparation of a subject reads."""
-        return [self.raw / f"sub-{subject}"]
-
-    @property
-    def folder(self) -> Path:
-        """The derivative of fields and masks."""
-        return self.layout.prepared(self.name)
-
-    def inputs(self) -> list[Path]:
-        """The prepared subjects."""
-        return [self.layout.prepared_subject(self.name, subject) for subject in self.members]
 
     @cached_property
     def prepared(self) -> dict[str, PreparedScan]:
@@ -64,8 +52,8 @@ class PreparedScans(ScanSet):
         return read_scan(
             item.path("local_field"),
             item.path("local_mask"),
-            magnitude=item.path("magnitude"),
-            field_noise=item.path("field_noise"),
+            magnitude=_there(item.path("magnitude")),
+            field_noise=_there(item.path("field_noise")),
             b0_dir=about.get("B0_dir"),
             b0=about.get("MagneticFieldStrength"),
             echo_times=about.get("EchoTimes", ()),
@@ -118,7 +106,7 @@ class PreparedScans(ScanSet):
             "Method": about.method,
             "Parameters": dict(about.parameters),
             **{key.title(): value for key, value in found.items()},
-            "Sources": [f"bids:prepared:{field.relative_to(item.folder).as_posix()}"],
+            "Sources": [f"bids:{self.folder.parent.name}:{field.relative_to(item.folder).as_posix()}"],
         }
         write_map(item.chimap(folder), chi, self.scan(name).grid, text)
 
@@ -132,3 +120,30 @@ class PreparedScans(ScanSet):
     def map_name(self, folder: Path, name: str) -> str:
         """The map's file."""
         return self.layout.relative(self.prepared[name].chimap(folder))
+
+
+class PreparedScans(FieldScans):
+    """Scans that the preparation made of echoes."""
+
+    @property
+    @abstractmethod
+    def preparation(self) -> PreparationSettings:
+        """How it made them."""
+
+    @property
+    def raw(self) -> Path:
+        """BIDS dataset of the echoes."""
+        return self.layout.raw(self.name)
+
+    def echoes(self, subject: str) -> list[Path]:
+        """What the preparation of a subject reads."""
+        return [self.raw / f"sub-{subject}"]
+
+    @property
+    def folder(self) -> Path:
+        """The derivative of fields and masks."""
+        return self.layout.prepared(self.name)
+
+    def inputs(self) -> list[Path]:
+        """The prepared subjects."""
+        return [self.layout.prepared_subject(self.name, subject) for subject in self.members]

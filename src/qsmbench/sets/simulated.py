@@ -86,6 +86,11 @@ class SimulatedScans(PreparedScans):
         """The image's matrix."""
         return self.spec.sequence.matrix
 
+    @property
+    def preparation(self) -> PreparationSettings:
+        """The configuration's."""
+        return self.spec.preparation
+
     def echoes(self, subject: str) -> list[Path]:
         """The subject's folder and what describes the dataset."""
         return [*super().echoes(subject), *self.layout.raw_description(self.name)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
-from qsmbench.sets.scans import PreparedScans
+from qsmbench.sets.measured import MeasuredScans
 from qsmbench.sets.simulated import SimulatedScans, SimulatedSet
 
 RAW = "simulated scans in BIDS, with their truth"
@@ -18,13 +18,6 @@ def _simulated_spec(of: Run, set: str) -> SimulatedSet:
     spec = of.config.acquisitions[set]
     assert isinstance(spec, SimulatedSet)
     return spec
-
-
-def prepared_set(of: Run, set: str) -> PreparedScans:
-    """A set whose fields the run prepares."""
-    found = of.sets[set]
-    assert isinstance(found, PreparedScans)
-    return found
 
 
 def _describe_acquisitions(of: Run, set: str) -> None:
@@ -49,8 +42,27 @@ def _prepare(of: Run, set: str, subject: str) -> None:
 
     torch.set_num_threads(1)
 
-    settings = of.config.acquisitions[set].preparation
-    prepare_bids(prepared_set(of, set).raw, of.layout.prepared(set), settings, [subject])
+    scans = of.prepared_set(set)
+    prepare_bids(scans.raw, of.layout.prepared(set), scans.preparation, [subject])
+
+
+def _keep_measured(of: Run, set: str, subject: str) -> None:
+    from qsmbench.data.bids_write import write_description
+    from qsmbench.data.measured import keep_measured
+    from qsmbench.provenance.version import code_version
+
+    scans = of.sets[set]
+    assert isinstance(scans, MeasuredScans)
+    files = next(files for files in scans.spec.files(set) if files.name == subject)
+    keep_measured(files, scans.folder)
+    write_description(scans.folder, f"{set}: measured local fields", code_version(), derivative=True)
+
+
+def _measured(of: Run) -> Iterator[Job]:
+    for name, scans in of.sets.items():
+        if isinstance(scans, MeasuredScans):
+            for member in scans.members:
+                yield Job("keep_measured", (name, member), 1, _mvoxels(of, name))
 
 
 def _evaluate_fields(of: Run, set: str) -> None:
@@ -135,6 +147,17 @@ STEPS = (
              seconds_mvoxel=4.8, megabytes_volume=250),
         {"prepared": "local fields of the scans"},
         again="qsmbench.audit.again.scans:prepared_scans",
+    ),
+    Step(
+        "keep_measured",
+        "check one measured local field and keep it with what came with it",
+        ("set", "subject"),
+        _keep_measured,
+        lambda of, set, subject: _section(of, set),
+        _measured,
+        Rate(5, 350, "one scan; the challenge's archive is unpacked file by file", "taken to be as evaluate, not "
+             "measured by itself", seconds_mvoxel=1, megabytes_volume=60),
+        {"measured": "local fields as a scanner measured them, with their references"},
     ),
     Step(
         "evaluate_fields",
