@@ -16,9 +16,17 @@ from qsmbench.preparation.background.box import Box
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
 from qsmbench.preparation.background.spheres import eroded, sphere_filter
-from qsmbench.preparation.settings import BACKGROUNDS, Ismv, Lbv, Pdf, Resharp, Sharp, Vsharp
+from qsmbench.preparation.settings import BACKGROUNDS, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
 
-METHODS = [Resharp(), Vsharp(kind="vsharp"), Lbv(kind="lbv"), Ismv(kind="ismv"), Sharp(kind="sharp"), Pdf(kind="pdf")]
+METHODS = [
+    Resharp(),
+    Vsharp(kind="vsharp"),
+    Lbv(kind="lbv"),
+    Ismv(kind="ismv"),
+    Sharp(kind="sharp"),
+    Pdf(kind="pdf"),
+    Joint(kind="joint"),
+]
 IDS = [m.kind for m in METHODS]
 
 
@@ -85,11 +93,27 @@ def test_a_slab_of_few_slices(head, settings):
     slab = head.mask.copy()
     slab[:, :, :18] = slab[:, :, 20:] = False
     total = Total(torch.from_numpy(np.where(slab, head.total_field, 0)), torch.from_numpy(slab), head.grid)
-    if settings.kind == "pdf":
+    if settings.kind in ("pdf", "joint"):
         assert bool(remove(total, settings).field.isfinite().all())
         return
     with pytest.raises(InputError, match=f"{settings.kind}: no voxel of the mask is left"):
         remove(total, settings)
+
+
+def test_the_joint_fit_gives_noisy_voxels_little_weight(head):
+    total = total_of(head)
+    noise = np.full(head.grid.shape, 0.002, np.float32)
+    bad = np.zeros(head.mask.shape, bool)
+    bad[24:28, 30:34, 18:22] = True
+    spoiled = torch.where(torch.from_numpy(bad), total.field + 1.0, total.field)
+    noise[bad] = 1.0
+    told = remove(Total(spoiled, total.mask, head.grid, torch.from_numpy(noise)), Joint(kind="joint"))
+    clean = remove(Total(total.field, total.mask, head.grid, torch.from_numpy(noise)), Joint(kind="joint"))
+    away = head.mask & ~bad
+    assert float((told.field - clean.field)[away].abs().max()) < 0.002
+    eroded_ = remove(total, Joint(kind="joint", erode=6.0)).mask.numpy()
+    depth = distance_transform_edt(head.mask, sampling=head.grid.voxel_size)
+    np.testing.assert_array_equal(eroded_, depth > 6.0)
 
 
 def test_lbv_leaves_out_the_rim_and_peels(head):
@@ -156,6 +180,7 @@ def test_a_mask_too_thin_is_refused(head):
         (Ismv(kind="ismv"), 0.25, 0.75),
         (Sharp(kind="sharp"), 0.23, 0.70),
         (Pdf(kind="pdf"), 0.35, 1.0),
+        (Joint(kind="joint"), 0.30, 1.0),
     ],
     ids=IDS,
 )

@@ -140,9 +140,22 @@ class Sharp(_Part):
     threshold: float = Field(0.05, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
 
 
-Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp, Field(discriminator="kind")]
+class Joint(_Part):
+    """Sources inside and outside the mask fitted together, each with its likely spread (ours, after PDF)."""
+
+    kind: Literal["joint"] = Field(description="use the joint fit")
+    inside: float = Field(0.05, gt=0, description="likely spread of chi in the mask, ppm")
+    outside: float = Field(1.5, gt=0, description="likely spread of chi around it, ppm")
+    least_noise: float = Field(0.004, gt=0, description="what the noise of the field is at least taken for, ppm")
+    erode: float = Field(0.0, ge=0, description="leave out what lies so near to the rim in the end, mm")
+    tolerance: float = Field(1e-4, gt=0, description="conjugate gradients stop at this relative residual")
+    max_iterations: int = Field(60, ge=1, description="at most so many conjugate gradient steps")
+    margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm")
+
+
+Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp | Joint, Field(discriminator="kind")]
 # The kinds by name. Radius and the like belong to one each: another kind starts from its own defaults.
-BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp")
+BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp", "joint")
 
 
 class SwiSettings(_Part):

@@ -7,12 +7,13 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.background.ismv import ismv
+from qsmbench.preparation.background.joint import joint
 from qsmbench.preparation.background.lbv import lbv
 from qsmbench.preparation.background.pdf import pdf
 from qsmbench.preparation.background.resharp import resharp
 from qsmbench.preparation.background.sharp import sharp
 from qsmbench.preparation.background.vsharp import vsharp
-from qsmbench.preparation.settings import Background, Ismv, Lbv, Pdf, Resharp, Sharp, Vsharp
+from qsmbench.preparation.settings import Background, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
 
 
 def remove(total: Total, settings: Background) -> Local:
@@ -35,6 +36,8 @@ def remove(total: Total, settings: Background) -> Local:
                 local = ismv(total, settings)
             case Sharp():
                 local = sharp(total, settings)
+            case Joint():
+                local = joint(total, settings)
     n_left, n_voxels = int(local.mask.sum()), int(total.mask.sum())
     if n_left == 0:
         raise InputError(
