@@ -209,3 +209,8 @@ def test_what_rules_load_brings_no_array_library(module):
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_have_one_spelling():
+    wrong = [p.name for p in PACKAGE.rglob("*.py") if re.search(r"regularis|Regularis", p.read_text())]
+    assert not wrong, "regularization has a z here, in names, messages and docstrings"

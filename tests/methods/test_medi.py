@@ -88,7 +88,7 @@ def test_small_phase_makes_both_data_terms_alike(truth, scan):
 
 
 def test_a_lone_local_field_is_enough(truth):
-    """No magnitude, B0 or echo times: 3 T and 7 ms are assumed, as if given, and every component is regularised."""
+    """No magnitude, B0 or echo times: 3 T and 7 ms are assumed, as if given, and every component is regularized."""
     lone = scan_of(*truth, noise=5e-4, magnitude=None, b0=None, echo_times=())
     chi = MEDI()(lone)
     assert error(chi, *truth) < 40

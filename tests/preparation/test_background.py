@@ -148,8 +148,8 @@ def test_resharp_erodes_a_sphere_of_its_radius(head):
 
 
 def test_plain_and_preconditioned_resharp_agree_when_both_have_converged(head):
-    plain = Resharp(preconditioner=0, regularisation=0.05, iterations=400, tolerance=1e-6)
-    fast = Resharp(regularisation=0.05, iterations=400, tolerance=1e-6)
+    plain = Resharp(preconditioner=0, regularization=0.05, max_iterations=400, tolerance=1e-6)
+    fast = Resharp(regularization=0.05, max_iterations=400, tolerance=1e-6)
     a, b = (remove(total_of(head), s) for s in (plain, fast))
     assert float((a.field - b.field).norm() / a.field.norm()) < 1e-3
 

@@ -95,7 +95,7 @@ def test_derivatives(tmp_path, noisy):
     local = json.loads((out / "sub-02/anat/sub-02_desc-local_fieldmap.json").read_text())
     assert local["Units"] == "ppm"
     assert local["BackgroundRemoval"]["radius"] == 6
-    assert local["BackgroundRemoval"]["regularisation"] == 1e-4
+    assert local["BackgroundRemoval"]["regularization"] == 1e-4
     assert 1 <= local["BackgroundRemoval"]["IterationsDone"] <= 30
     assert 0 < local["BackgroundRemoval"]["ErodedFraction"] < 1
     assert "integers of -4096" in local["PhaseScaling"]

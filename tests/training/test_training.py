@@ -24,10 +24,10 @@ from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.weights import load_network
 from qsmbench.physics.dipole import forward_field
-from qsmbench.training.ahead import ahead
 from qsmbench.training.batches import Batches, Pick, measure_scaling, split
 from qsmbench.training.loop import DivergenceError, train
 from qsmbench.training.losses import loss_of
+from qsmbench.training.prefetch import prefetch
 
 SHAPE = (24, 24, 12)
 TRAINING = {
@@ -345,10 +345,10 @@ def test_batches_read_ahead_come_in_order_and_errors_where_they_belong():
         return step
 
     seen = []
-    with pytest.raises(InputError, match="sample 7"), ahead(load, range(3, 12), 3) as batches:
+    with pytest.raises(InputError, match="sample 7"), prefetch(load, range(3, 12), 3) as batches:
         for step in batches:
             seen.append(step)
     assert seen == [3, 4, 5, 6]
     for n_threads in (0, 1, 4):
-        with ahead(load, range(7), n_threads) as batches:
+        with prefetch(load, range(7), n_threads) as batches:
             assert list(batches) == list(range(7))

@@ -5,10 +5,10 @@
 Liu 2009, doi 10.1002/mrm.21828: weighted linear least squares, w_i = 1 / field_noise_i inside the mask of scan i and 0
 where the field is not known. Three directions 60 degrees apart about one axis already make k-space well conditioned.
 
-The masks matter. chi = F^-1[ sum D_i F_i / sum D_i^2 ] ("closed") takes a masked field for the whole one: with
-directions of 0, 60 and 120 degrees it leaves 10.7 % error on the 2016 head without noise, six iterations of LSQR
-("lsqr") 1.1 %; with 2.5 ppb of noise it is 22.8 and 20.8 %. The condition number is that of k-space, the largest over
-the smallest sqrt(sum D_i^2) over all directions of k: a property of the orientations alone, not of the grid.
+The masks matter. chi = F^-1[ sum D_i F_i / sum D_i^2 ] ("closed") takes a masked field for the whole one, LSQR
+("lsqr") does not, and a few iterations of it leave a tenth of the error without noise (docs/methods.md). The condition
+number is that of k-space, the largest over the smallest sqrt(sum D_i^2) over all directions of k: a property of the
+orientations alone, not of the grid.
 
 It takes several scans and is therefore a function, not a `Method`.
 """

@@ -3,7 +3,7 @@
     theta = argmin  mean_m w |D U_theta(z) - field|^2 + tau TV(U_theta(z)),   chi = m 0.05 ppm U_theta(z),   z noise
 
 Ulyanov 2018, doi 10.1109/CVPR.2018.00984: convolutions learn structure before noise, so that stopping early is the
-regularisation. Which step that is, held-out voxels tell: their residual falls while the network learns the field and
+regularization. Which step that is, held-out voxels tell: their residual falls while the network learns the field and
 rises when it learns its noise. The map of the best one so far is kept. The loss is that of INR-QSM (`field_loss`) and,
 by default, without variation: that prior is not the network's.
 """

@@ -13,7 +13,7 @@ starting from the cone of f itself, two times. Spectra count as white noise woul
 The error of measured fields is larger the lower the frequency, and no smaller in the cone than outside it, so that the
 cone stands for the whole of k-space; the noise of single voxels (`field_loss.noise_level`) is a fraction of it.
 
-Weights of a regularisation follow from both at the frequencies at which a brain's signal meets the error of its field:
+Weights of a regularization follow from both at the frequencies at which a brain's signal meets the error of its field:
 
     level     the square root of E's mean from 0.14 to 0.45 /mm, ppm
     relative  level over the square root of S's mean from 0.14 to 0.22 /mm: noise to signal, dimensionless

@@ -156,7 +156,7 @@ def noise_level(scan: Scan) -> float:
     """Standard deviation of the field's noise, ppm: of the noise map where there is one, else estimated from the field.
 
     The estimate is Donoho's (1994, doi 10.1093/biomet/81.3.425): the median of the finest Haar details along all three
-    axes at once, in which little of a field's own structure is left. On the 2016 head's clean field it is 0.2 ppb.
+    axes at once, in which little of a field's own structure is left.
     """
     noise = _usable_noise(scan)
     if noise is not None:

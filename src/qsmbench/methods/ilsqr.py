@@ -11,15 +11,13 @@ W_G, for each component of the gradient G, the same of FastQSM's gradient betwee
 
 *Absolute* Laplacians and gradients are ranked. The weights are to vanish where the field varies wildly and at the
 boundaries of susceptibility, and a boundary is one from either side. Gradients ranked with their sign (as QSM.m does)
-take half of all edges for flat and subtract them as streaks: 52 instead of 39 % error on the 2016 head without noise,
-and a result that changes with the sense of the axes. Differences are those between two voxels of the mask, sources lie
-inside the mask: the field is local. (With chi free in the whole volume, as in the paper, the error is 1.3 to 4 points
-higher.)
+take half of all edges for flat and subtract them as streaks, with a result that changes with the sense of the axes.
+Differences are those between two voxels of the mask, and sources lie inside the mask: the field is local. (In the paper
+chi is free in the whole volume.) docs/methods.md has the errors of both choices.
 
 `system`: the paper's equation 6 hands LSQR the normal equations, D W D chi = D W field, whose condition is the square
 of the problem's. "direct" hands it W^(1/2) D: the same minimum with half the transforms, and closer to it after 50
-iterations, so that no holes are left in strong veins, where W is small. Error on the 2016 head with noise of 0, 2.5 and
-5 ppb: direct 28.7, 46.6 and 77 %, normal 36.8, 49.6 and 74 %, QSM.m 39.7 and 51.3 %.
+iterations, so that no holes are left in strong veins, where W is small.
 """
 
 from __future__ import annotations
@@ -69,9 +67,7 @@ class ILSQR(Method):
     gradient_high: float = parameter(70.0, "percentile of |gradient| from which W_G = 0", at_least=0, at_most=100)
     cone: float = parameter(0.1, "streaks lie where |D| is below this (Li 2015)", above=0, at_most=0.67)
     smoothing_radius: float = parameter(3.0, "of FastQSM's sphere, mm (Li 2015)", at_least=0)
-    padding: float = parameter(
-        1.5, "enlargement of the mask's box against wrap-around; 2 moves the error by 0.07 points", at_least=1
-    )
+    padding: float = parameter(1.5, "enlargement of the mask's box against wrap-around", at_least=1)
 
     def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
         """Run the steps and subtract."""

@@ -47,7 +47,7 @@ from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.patches import even_stride, patch_boxes
 
 FORMAT = "qsmbench-neural-field-1"
-# Of the regularisation that follows the noise: its factor is 1 at the first, grows with this power, and has a least
+# Of the regularization that follows the noise: its factor is 1 at the first, grows with this power, and has a least
 # value. Gaussian noise with a fixed prior would have it grow with the square; on the 2016 head 1.5 suits better.
 REFERENCE_NOISE, NOISE_POWER, LEAST_NOISE_FACTOR = 0.0025, 1.5, 0.15
 _PATHS = ("checkpoint", "save", "warm_start")

@@ -1,4 +1,4 @@
-"""L2: the closed-form inversion with gradient regularisation.
+"""L2: the closed-form inversion with gradient regularization.
 
     chi = argmin || D F chi - F field ||^2 + lambda || G chi ||^2
         = F^-1[ D F[field] / ( D^2 + lambda sum_i |E_i|^2 ) ]
@@ -28,7 +28,7 @@ from qsmbench.physics.gradient import gradient_power
 
 @dataclass(frozen=True)
 class L2(Method):
-    """Closed-form gradient-regularised least squares (Bilgic 2014), linear in the field where lambda is fixed."""
+    """Closed-form gradient-regularized least squares (Bilgic 2014), linear in the field where lambda is fixed."""
 
     regularization: float | None = parameter(None, "lambda, mm^2; by default chosen from the scan", above=0)
     selection: str = parameter(

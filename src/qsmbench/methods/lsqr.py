@@ -4,7 +4,7 @@
 
 Golub-Kahan bidiagonalisation, which in exact arithmetic gives the iterates of conjugate gradients on A^T A x = A^T b
 but never forms the squared operator (Paige & Saunders 1982, doi 10.1145/355984.355989). Started from zero, it fits what
-A sees best first, so that stopping early regularises. Volumes are float32, norms are summed in double precision: the
+A sees best first, so that stopping early regularizes. Volumes are float32, norms are summed in double precision: the
 result does not depend on the number of threads.
 """
 

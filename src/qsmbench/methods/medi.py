@@ -7,8 +7,8 @@ Liu T. 2011, doi 10.1002/mrm.22816; Liu J. 2012, doi 10.1016/j.neuroimage.2011.0
 spacing dTE, G is the forward difference per mm, each component of which counts on its own, s = 0 on the magnitude's
 edges, m the weight of the data. The defaults are those of the MEDI toolbox (MEDI_L1, 2017), whose x is free outside
 the mask too and takes up what sources there leave in the field. Without a magnitude no edges are known and s = 1: plain
-total variation. (Edges taken from an L2 map of the field itself lower the error on clean fields and follow the streaks
-of noisy ones: 24.4 against 28.9 % without noise, 63.7 against 50.6 % at 5 ppb, on the 2016 COSMOS head.)
+total variation. (Edges taken from an L2 map of the field itself would lower the error on clean fields and follow the
+streaks of noisy ones.)
 
 Gauss-Newton with |g| held as g^2 / sqrt(g^2 + epsilon), solved by conjugate gradients, preconditioned here by the
 operator's mean in k-space (half the iterations, the same minimum). Both are upper bounds of what they replace (2 - 2

@@ -3,7 +3,7 @@
     edges    the strongest ``fraction`` of the 3 n gradient components of the magnitude (n voxels in the mask)
     weights  1 / noise, mean 1 over the mask
 
-Liu J. 2012, doi 10.1016/j.neuroimage.2011.08.082, eq. 4: the regularisation counts only what is no edge. The MEDI
+Liu J. 2012, doi 10.1016/j.neuroimage.2011.08.082, eq. 4: the regularization counts only what is no edge. The MEDI
 toolbox raises its threshold until the number of components above it, over the number of voxels, is its "percentage"
 0.9; as there are three components a voxel that is the strongest 30 % of them, those on the mask's rim included.
 """

@@ -7,8 +7,8 @@ Kames 2018, doi 10.1016/j.neuroimage.2017.11.018. LSMR (Fong & Saunders 2011, do
 |D (f - D x)| over its Krylov space, as conjugate residuals do on D^2 x = D f; few iterations recover large |D| and
 leave out what noise owns. Step 2 is ADMM, a division in k-space and a soft threshold an iteration.
 
-Its author's QSM.m stops LSMR after 4 iterations, which leaves the whole of chi too weak: on the 2016 COSMOS head the
-error is 42.8 % (49.1 % at 2.5 ppb of noise) after 4, and 33.5 % (45.9 %) after 8, the default here.
+Its author's QSM.m stops LSMR after 4 iterations, which leaves the whole of chi too weak; the default here is 8. It is a
+number of iterations and no limit of them: stopping is step 1's only regularization.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RTS(Method):
     """Rapid two-step inversion (Kames 2018)."""
 
     threshold: float = parameter(0.15, "delta: larger |D| is well-conditioned (QSM.m)", above=0, below=1)
-    lsmr_iterations: int = parameter(8, "LSMR iterations of step 1, its only regularisation", at_least=1)
+    lsmr_iterations: int = parameter(8, "LSMR iterations of step 1, its only regularization (QSM.m: 4)", at_least=1)
     fidelity: float = parameter(1e5, "mu, 1/(ppm mm): hold of step 1 on its part of k-space (QSM.m)", above=0)
     penalty: float = parameter(100.0, "ADMM penalty rho, 1/(ppm/mm): speed alone", above=0)
     tolerance: float = parameter(1e-2, "stop when |x - last x| / |x| is below", at_least=0)

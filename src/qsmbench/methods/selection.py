@@ -14,10 +14,6 @@ All three see a sample through q alone: histograms over log q hold them for ever
   times too large on the 2016 head. Noise below the error that the cut at the mask makes leads it to smooth too little.
 - `lcurve` takes the corner of log residual against log seminorm (Hansen 1992, doi 10.1137/1034115; in QSM: Bilgic 2014,
   doi 10.1002/mrm.25029). A noisy field's L-curve may have none, or one far too low.
-
-Error of L2 on the 2016 head with 0, 2.5, 5 and 10 ppb of white noise: gcv 24.1, 37.1, 46.4, 56.6 % (the least that any
-lambda gives, within 0.1), discrepancy 41.9, 37.1, 46.9, 57.7 %, lcurve 35.4, 53.2 %, none, none; fixed 0.005: 29.3,
-37.1, 54.3, 96.1 %.
 """
 
 from __future__ import annotations
@@ -83,7 +79,7 @@ def tradeoff(spectrum: torch.Tensor, kernel: torch.Tensor, penalty: torch.Tensor
         power += torch.bincount(place, energy.flatten(), n_bins).cpu().numpy()
         count += torch.bincount(place, present.flatten(), n_bins).cpu().numpy()
     if not power.sum() > 0:
-        raise InputError("the local field is zero everywhere: there is nothing to choose a regularisation by")
+        raise InputError("the local field is zero everywhere: there is nothing to choose a regularization by")
     q = 10 ** (_DECADES[0] + (np.arange(n_bins) + 0.5) / _BINS_PER_DECADE)
     filled = count > 0
     q, power, count = q[filled], power[filled], count[filled]

@@ -1,4 +1,4 @@
-"""TV: total-variation-regularised inversion by ADMM, linear or nonlinear in the field.
+"""TV: total-variation-regularized inversion by ADMM, linear or nonlinear in the field.
 
     x = argmin  1/2 || m (d*x - f) ||^2  +  alpha || G x ||_1,   chi = x / (2 pi gamma B0 dTE)
 
@@ -50,9 +50,7 @@ class TV(Method):
     )
     gradient_penalty: float = parameter(100.0, "ADMM penalty of the gradient over alpha (FANSI)", above=0)
     field_penalty: float = parameter(1.0, "ADMM penalty of the field (FANSI)", above=0)
-    tolerance: float = parameter(
-        5e-3, "stop when |x - last x| / |x| is below; the error moves by 0.2 points after", at_least=0
-    )
+    tolerance: float = parameter(5e-3, "stop when |x - last x| / |x| is below", at_least=0)
     max_iterations: int = parameter(150, "most ADMM iterations (FANSI)", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 

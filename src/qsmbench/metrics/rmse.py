@@ -19,7 +19,7 @@ def rmse(case: Case) -> dict[str, float]:
         - Averaging: all voxels of the mask weigh the same, those a method left at zero included.
         - Offset: nothing is demeaned. QSM leaves the mean of chi undetermined, so a method with another zero point pays
           for it here; see `nrmse_demeaned` for the score without it.
-        - Regularisation: noise and streaks cost more than lost contrast, so the minimum sits at over-smoothed maps
+        - Regularization: noise and streaks cost more than lost contrast, so the minimum sits at over-smoothed maps
           (Milovic et al. 2020, doi:10.1002/mrm.28185).
 
     Anisotropic voxels: every voxel counts once, whatever its size or shape.

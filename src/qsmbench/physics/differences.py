@@ -54,17 +54,6 @@ def weighted_laplacian(x: torch.Tensor, weight: torch.Tensor, voxel_size: Triple
     return y
 
 
-def weighted_laplacian_diagonal(weight: torch.Tensor, voxel_size: Triple) -> torch.Tensor:
-    """Diagonal of :func:`weighted_laplacian`: the weights of the (up to six) differences that touch a voxel, 1/mm^2."""
-    y = torch.zeros_like(weight[0])
-    for axis, h in enumerate(voxel_size):
-        n = y.shape[axis] - 1
-        component = weight[axis].narrow(axis, 0, n)
-        y.narrow(axis, 0, n).add_(component, alpha=1 / h**2)
-        y.narrow(axis, 1, n).add_(component, alpha=1 / h**2)
-    return y
-
-
 def reweighted(x: torch.Tensor, smooth: torch.Tensor, epsilon: float, voxel_size: Triple) -> torch.Tensor:
     """Weights s / sqrt((s G x)^2 + epsilon) that turn the quadratic form of G into the L1 norm at ``x``.
 

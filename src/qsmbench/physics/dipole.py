@@ -15,7 +15,7 @@ import torch
 from qsmbench.core.grid import Grid, Shape, Triple
 from qsmbench.physics.fourier import FourierFilter, padded_shape
 
-# Twice the size: wrap-around error 0.4 % of the field's RMS on a head, against 11 % unpadded (docs/physics.md).
+# Twice the size leaves little of the wrap-around error (docs/physics.md says how much).
 DEFAULT_PADDING = 2.0
 
 

@@ -108,7 +108,7 @@ def fit_field(echoes: Echoes, mask: NDArray[np.bool_], settings: FieldFitSetting
         if known:
             at_zero = _smooth_offset(phase[near] - gained * np.float32(times[near] / spacing), mask, echoes)
             unwound = at_zero + unwrap_in_time(phase - at_zero, magnitude, times, gained, spacing)
-        n_steps = settings.iterations if settings.model == "complex" else 0
+        n_steps = settings.max_iterations if settings.model == "complex" else 0
         start = Start(gained / spacing, order, known)
         omega, offset, information, cost = _fit(unwound, magnitude, times, start, n_steps)
         turn = _volume((omega * spacing).astype(np.float32), mask)

@@ -74,15 +74,15 @@ class FieldFitSettings(_Part):
         description="phase that alternates between odd and even echoes, constant and linear in space (Li 2015): auto "
         "takes it off where three equally spaced echoes or more show it; on: whatever its size; off: never",
     )
-    iterations: int = Field(10, ge=1, description="at most so many steps of the complex fit in a voxel")
+    max_iterations: int = Field(10, ge=1, description="at most so many steps of the complex fit in a voxel")
 
 
 class Resharp(_Part):
-    """RESHARP: Tikhonov-regularised spherical mean value filtering (Sun & Wilman 2014, doi 10.1002/mrm.24765)."""
+    """RESHARP: Tikhonov-regularized spherical mean value filtering (Sun & Wilman 2014, doi 10.1002/mrm.24765)."""
 
     kind: Literal["resharp"] = Field("resharp", description="use RESHARP")
     radius: float = Field(6.0, gt=0, description="of the sphere, mm; as much is eroded (Meta-QSM: 6 mm)")
-    regularisation: float = Field(
+    regularization: float = Field(
         1e-4, ge=0, description="Tikhonov parameter (the authors' code: 1e-4; their paper: 5e-4 to 1e-2 in vivo)"
     )
     preconditioner: float = Field(
@@ -92,7 +92,7 @@ class Resharp(_Part):
         "authors, which need about 80 iterations",
     )
     tolerance: float = Field(1e-5, gt=0, description="conjugate gradients stop at this relative residual")
-    iterations: int = Field(30, ge=1, description="at most so many steps; stopping early regularises less")
+    max_iterations: int = Field(30, ge=1, description="at most so many steps; stopping early regularizes less")
 
 
 class Vsharp(_Part):
@@ -110,7 +110,7 @@ class Pdf(_Part):
 
     kind: Literal["pdf"] = Field(description="use PDF")
     tolerance: float = Field(1e-3, gt=0, description="conjugate gradients stop at this relative residual")
-    iterations: int = Field(30, ge=1, description="at most so many conjugate gradient steps")
+    max_iterations: int = Field(30, ge=1, description="at most so many conjugate gradient steps")
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm (ours)")
 
 

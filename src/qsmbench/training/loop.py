@@ -31,9 +31,9 @@ from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.networks.wpconv import kernel_penalty
-from qsmbench.training.ahead import ahead
 from qsmbench.training.batches import Batch, Batches, Pick, measure_scaling, split
 from qsmbench.training.losses import loss_of
+from qsmbench.training.prefetch import prefetch
 from qsmbench.training.ranks import Ranks, join, leave
 from qsmbench.training.stop import StoppedError, stop_on_term
 
@@ -131,7 +131,7 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
         nullcontext() if curves is None else SummaryWriter(str(curves)) as board,
         stop_on_term() as stop,
         tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar,
-        ahead(lambda step: batches.load(ranks.share(batches.at(step))), steps, spec.loaders) as loaded,
+        prefetch(lambda step: batches.load(ranks.share(batches.at(step))), steps, spec.loaders) as loaded,
     ):
         for batch in loaded:
             stopped = _advance(run, spec, batch.to(ranks.device), batches.scaling, ranks, stop=stop.asked)

@@ -41,7 +41,7 @@ def pdf(total: Total, settings: Pdf) -> Local:
         normal,
         dipole(field * weight).masked_fill_(mask, 0.0),
         tolerance=settings.tolerance,
-        max_iterations=settings.iterations,
+        max_iterations=settings.max_iterations,
     )
     local = torch.where(mask, field - dipole(solution.x), 0.0)
     return Local(

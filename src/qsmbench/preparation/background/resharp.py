@@ -1,4 +1,4 @@
-"""RESHARP: regularised spherical mean value filtering.
+"""RESHARP: regularized spherical mean value filtering.
 
 A background field is harmonic inside the mask, so C = 1 - (mean over a sphere) takes it away wherever the sphere lies
 inside (M). The local field is what explains C total there with the least energy:
@@ -43,7 +43,7 @@ def resharp(total: Total, settings: Resharp) -> Local:
     # Real factors of both parts of a complex number, (X, Y, Z // 2 + 1, 1).
     half = _half_plane_roots(shape, high)
     into, out, diagonal = (
-        t.unsqueeze(-1) for t in (root * high / half, root * high * half, settings.regularisation * root**2)
+        t.unsqueeze(-1) for t in (root * high / half, root * high * half, settings.regularization * root**2)
     )
 
     def filtered(volume: torch.Tensor) -> torch.Tensor:
@@ -57,7 +57,7 @@ def resharp(total: Total, settings: Resharp) -> Local:
         operator,
         filtered(FourierFilter(high, shape, shape)(box.cut(total.field)).mul_(inner)),
         tolerance=settings.tolerance,
-        max_iterations=settings.iterations,
+        max_iterations=settings.max_iterations,
     )
     spectrum = torch.view_as_complex(solution.x.mul_((root / half).unsqueeze(-1)))
     local = irfftn(spectrum, shape, shape).mul_(inner)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def ahead(load: Callable[[int], T], steps: range, n_threads: int) -> Generator[Iterator[T]]:
+def prefetch(load: Callable[[int], T], steps: range, n_threads: int) -> Generator[Iterator[T]]:
     """Yield the batches of ``steps`` in order, ``n_threads`` of them being read while one is used; 0: none.
 
     What ``load`` raises is raised where its batch would have come.
