@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from foreign_folder import their_qsm
 
 import qsmbench
 from qsmbench.cli.main import main
@@ -19,41 +19,12 @@ from qsmbench.foreign.run import Limits, command_line
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
 
-THEIR_TKD = """
-import json, sys
-import nibabel, numpy as np
-inp, out = sys.argv[1:3]
-image = nibabel.load(f"{inp}/localfield.nii.gz")
-mask = nibabel.load(f"{inp}/mask.nii.gz").get_fdata() > 0
-params = json.load(open(f"{inp}/params.json"))
-try:
-    threshold = json.load(open(f"{inp}/config.json"))["threshold"]
-except FileNotFoundError:
-    threshold = 0.2
-field = image.get_fdata()
-k = np.meshgrid(*(np.fft.fftfreq(n, v) for n, v in zip(field.shape, params["voxel_size"])), indexing="ij")
-along = sum(a * b for a, b in zip(k, params["B0_dir"]))
-square = sum(a * a for a in k)
-square[0, 0, 0] = 1
-kernel = 1 / 3 - along**2 / square
-kernel[0, 0, 0] = 0
-inverse = np.sign(kernel) / np.maximum(abs(kernel), threshold)
-chi = np.fft.ifftn(np.fft.fftn(field) * inverse).real * mask
-nibabel.save(nibabel.Nifti1Image(chi.astype(np.float32), image.affine), f"{out}/chimap.nii.gz")
-"""
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """What `qsm-ci new` makes, with an inversion in place of its placeholder."""
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    command = [shutil.which("qsm-ci"), "new", "--stage", "dipole", "--name", "Their QSM", "--slug", "their-qsm"]
-    subprocess.run([*command, "--lang", "python", "--dir", str(tmp_path), "--force"], check=True, capture_output=True)
-    made = tmp_path / "their-qsm"
-    (made / "recon.py").write_text(THEIR_TKD)
-    with (made / "algorithm.yml").open("a") as file:
-        file.write("parameters:\n  - {name: threshold, default: 0.2}\n")
-    return made
+    return their_qsm(tmp_path)
 
 
 def shell(folder, text):

@@ -8,6 +8,7 @@ from qsmbench.benchmark.run import Run
 from qsmbench.config.model import Config
 from qsmbench.config.networks import Network
 from qsmbench.core.hashes import json_hash
+from qsmbench.foreign.manifest import read_manifest
 from qsmbench.methods.registry import find
 from qsmbench.metrics.registry import METRICS
 from qsmbench.networks.weights import load_network
@@ -56,6 +57,8 @@ def display(of: Run) -> dict[str, Any]:
 def run_label(config: Config, key: str) -> str:
     """How tables call a run."""
     run = config.methods[key]
+    if run.command is not None and run.label is None:
+        return read_manifest(run.command).name
     return run.label or find(run.method or key).label + (" (tuned)" if run.tuning is not None else "")
 
 

@@ -13,7 +13,7 @@ from qsmbench.benchmark.runner import Runner
 from qsmbench.core.hashes import array_hash
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
-from qsmbench.methods.registry import build, find
+from qsmbench.methods.registry import build, find, origin
 from qsmbench.sets.contract import MapsAbout, ScanSet
 
 
@@ -58,4 +58,7 @@ def reconstruct(
     runner.check_failures()
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, runner.times)
-    write_json_atomic(status, {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows})
+    made = {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows}
+    if came_from := origin(method, options):
+        made["origin"] = came_from
+    write_json_atomic(status, made)

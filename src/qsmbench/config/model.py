@@ -38,12 +38,26 @@ class MethodRun(Section):
     """A method with its options, as one row of the tables."""
 
     method: Name | None = Field(None, description="name in the registry; by default this entry's key")
+    command: Path | None = Field(
+        None,
+        description="in place of a method: a folder with QSM-CI's algorithm.yml (docs/foreign.md)",
+    )
     label: str | None = Field(None, description="name in tables; by default the registry's")
     options: dict[str, Any] = Field(
         default_factory=dict, description="parameters that differ from the method's defaults"
     )
     tuning: Tuning | None = Field(None, description="choose parameters on a tuning set; they go over `options`")
     network: Name | None = Field(None, description="for a learned method: which trained network's weights")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folder_as_method(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("command") is not None:
+            if given.get("method") not in {None, "command"}:
+                raise ValueError("give either method or command")
+            options = {"folder": str(given["command"]), **(given.get("options") or {})}
+            return {**given, "method": "command", "options": options}
+        return given
 
 
 class Evaluation(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,3 +19,12 @@ def json_hash(content: Any) -> str:
 def array_hash(content: np.ndarray) -> str:
     """SHA-256 of an array's elements in C order."""
     return hashlib.sha256(content.tobytes()).hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of a folder's files, compiled Python left out."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(json.dumps([path.relative_to(folder).as_posix(), content]).encode())
+    return total.hexdigest()

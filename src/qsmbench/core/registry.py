@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import folder_hash
 
 
 class Named(Protocol):
@@ -74,6 +77,16 @@ class Registry(Mapping[str, E]):
         if name not in self:
             raise InputError(f"unknown {self.kind} '{name}'{nearest(name, self)}; known: {', '.join(self)}")
         return self[name]
+
+    def origin(self, name: str) -> dict[str, str]:
+        """Where an entry of another distribution comes from: name, version, hash of the source; empty for ours."""
+        if name not in self.others:
+            return {}
+        point = self.others[name]
+        found = importlib.util.find_spec(point.module.partition(".")[0])
+        folders = [] if found is None else list(found.submodule_search_locations or [])
+        source = {"source_sha256": folder_hash(Path(folders[0]))} if folders else {}
+        return {"distribution": point.dist.name, "version": point.dist.version, **source} if point.dist else source
 
     def _imported(self, point: EntryPoint) -> E:
         package = point.dist.name if point.dist else "an unknown package"

@@ -6,8 +6,6 @@ and fails by a non-zero status or a missing output.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import yaml
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import folder_hash
 
 MANIFEST = "algorithm.yml"
 
@@ -57,7 +56,7 @@ class Manifest:
     @property
     def sha256(self) -> str:
         """Hash of every file in the folder, names included."""
-        return folder_sha256(self.folder)
+        return folder_hash(self.folder)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -95,15 +94,6 @@ def read_manifest(folder: Path) -> Manifest:
         needs_magnitude="magnitude" in required and "magnitude" not in optional,
         doi=str(found.get("doi") or ""),
     )
-
-
-def folder_sha256(folder: Path) -> str:
-    """Return the SHA-256 over the names and contents of a folder's files."""
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(json.dumps([path.relative_to(folder).as_posix(), content]).encode())
-    return total.hexdigest()
 
 
 def _names(value: Any, path: Path, key: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.hashes import folder_hash
 from qsmbench.core.registry import Registry, load, nearest
 from qsmbench.networks.architectures import ARCHITECTURES, NetworkEntry
 from qsmbench.networks.shipped import PREFIX, shipped
@@ -118,6 +119,13 @@ METHODS: Registry[Entry] = _Methods(
     ),
 )  # fmt: skip
 find = METHODS.find
+
+
+def origin(name: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What made a method of others: distribution, version and source hash, or its folder's hash; else empty."""
+    if name == "command" and "folder" in options:
+        return {"folder_sha256": folder_hash(Path(str(options["folder"])))}
+    return METHODS.origin(name)
 
 
 def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | None = None) -> Method:

@@ -9,6 +9,7 @@ from typing import Any
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import Job, Rate, Step, lazily
 from qsmbench.benchmark.steps.networks import APPLIED
+from qsmbench.methods.registry import origin
 
 SCORES = "scores by set and method, a row a scan, metric and region"
 
@@ -63,6 +64,9 @@ def _members(of: Run, set: str) -> list[str]:
 def _method(of: Run, set: str, run: str) -> dict[str, Any]:
     spec = of.resolved["methods"][run]
     told = {key: spec[key] for key in ("method", "options", "network")}
+    # A method of somebody else's that changes is another method.
+    if came_from := origin(of.method(run), spec["options"]):
+        told["origin"] = came_from
     return {"methods": {run: told}, "members": {set: _members(of, set)}}
 
 

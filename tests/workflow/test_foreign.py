@@ -1,0 +1,83 @@
+"""Methods of others in the workflow: a package and two folders, one broken, on every set, recorded and audited."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from foreign_folder import their_qsm
+from tiny_run import ROOT, run, tiny
+
+from qsmbench.cli.main import main
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A run with a method of an installed package, one of a folder, and a folder that ends with status 3."""
+    folder = tmp_path_factory.mktemp("foreign")
+    assert main(["new-method", "my-own-qsm", "--out-dir", str(folder)]) == 0
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([*pip, str(folder / "site"), str(folder / "my-own-qsm")], check=True, capture_output=True)
+    their_qsm(folder)
+    their_qsm(folder / "broken").joinpath("run.sh").write_text("echo out of luck; exit 3")
+    config = tiny(folder)
+    for key in ("train", "tune"):
+        del config["synthetic"][key]
+    del config["networks"]
+    config["methods"] = {
+        "tkd": {},
+        "my-own-qsm": {"options": {"threshold": 0.1}},
+        "theirs": {"command": "their-qsm", "options": {"parameters": {"threshold": 0.15}}},
+        "broken": {"command": "broken/their-qsm", "label": "Broken"},
+    }
+    config["report"] = {"subjects_shown": 1}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "site"), str(ROOT / "src"), *([before] if before else [])])
+    run(folder, "--cores", "2")
+    yield folder
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+def test_every_set_has_their_scores_and_a_broken_one_its_reason(ran):
+    scores = pd.read_parquet(ran / "results/scores.parquet")
+    status = scores.groupby(["method", "set"])["status"].first()
+    for name in ("test", "scans"):
+        assert status["theirs", name] == status["my-own-qsm", name] == status["tkd", name] == "ok"
+        assert status["broken", name] == "failed"
+    message = scores.loc[scores["method"] == "broken", "message"].iloc[0]
+    assert "their-qsm ended with status 3; its last lines: out of luck" in message
+    page = (ran / "results/report/index.html").read_text()
+    assert "Their QSM" in page
+    assert "My Own QSM" in page
+
+
+def test_what_made_them_is_recorded(ran):
+    made = {
+        m: json.loads((ran / f"results/reconstructions/test/{m}.json").read_text()) for m in ("theirs", "my-own-qsm")
+    }
+    assert len(made["theirs"]["origin"]["folder_sha256"]) == 64
+    assert made["my-own-qsm"]["origin"]["distribution"] == "my-own-qsm"
+    assert made["my-own-qsm"]["origin"]["version"] == "0.1.0"
+    assert len(made["my-own-qsm"]["origin"]["source_sha256"]) == 64
+
+
+def test_the_audit_passes(ran):
+    command = [sys.executable, "-m", "qsmbench.cli.main", "audit", "results", "--recompute", "2"]
+    done = subprocess.run(command, cwd=ran, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_changed_folder_makes_its_own_maps_again_and_no_others(ran):
+    before = {path: path.stat().st_mtime_ns for path in Path(ran / "results/reconstructions/test").glob("*.json")}
+    script = ran / "their-qsm/recon.py"
+    script.write_text(script.read_text() + "\n# changed\n")
+    run(ran, "--cores", "2")
+    changed = {path.stem for path, time in before.items() if path.stat().st_mtime_ns != time}
+    assert changed == {"theirs"}
