@@ -9,8 +9,9 @@ from little_bids import save, write_bids
 
 from qsmbench.core.errors import InputError
 from qsmbench.data.nifti import read_volume
-from qsmbench.preparation.bids import find_acquisitions, load
-from qsmbench.preparation.bids_sidecars import parse_name, read_metadata
+from qsmbench.preparation.bids import load
+from qsmbench.preparation.bids_files import find_acquisitions, parse_name
+from qsmbench.preparation.bids_sidecars import read_metadata
 from qsmbench.preparation.dataset import prepare_bids
 from qsmbench.preparation.outputs import OUTPUTS, output_path
 from qsmbench.preparation.settings import MaskSettings, PhaseSettings, PreparationSettings

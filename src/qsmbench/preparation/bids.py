@@ -9,8 +9,7 @@ Why no BIDS library: measured in docs/preparation.md; in short, those that are s
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,142 +20,12 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.frames import NO_FRAMES, Frames
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
-from qsmbench.preparation.bids_sidecars import parse_name, read_sidecars
+from qsmbench.preparation.bids_files import Acquisition, find_mask
+from qsmbench.preparation.bids_sidecars import read_sidecars
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.phase_units import to_radians
 from qsmbench.preparation.settings import PhaseSettings
-
-# T2starw is what single-echo scans are called; magnitudes alone are common there and are passed over.
-SUFFIXES = ("MEGRE", "GRE", "T2starw")
-PARTS = ("mag", "phase", "real", "imag")
-
-
-@dataclass(frozen=True, eq=False)
-class Acquisition:
-    """The files of one acquisition.
-
-    Attributes:
-        entities: in the order of the name, without echo and part: {"sub": "01", "ses": "1", ...}.
-        suffix: MEGRE, GRE or T2starw.
-        files: by part and echo number.
-        root: the dataset.
-    """
-
-    entities: Mapping[str, str]
-    suffix: str
-    files: Mapping[str, Mapping[int, Path]]
-    root: Path
-
-    @property
-    def name(self) -> str:
-        """What messages call it: sub-01_ses-1_MEGRE."""
-        return "_".join([*(f"{k}-{v}" for k, v in self.entities.items()), self.suffix])
-
-    @property
-    def sources(self) -> list[str]:
-        """Paths of its images, relative to the dataset, sorted."""
-        return sorted(p.relative_to(self.root).as_posix() for echoes in self.files.values() for p in echoes.values())
-
-
-def find_acquisitions(root: Path, subjects: Sequence[str] = ()) -> list[Acquisition]:
-    """Return the acquisitions of a dataset in the order of their names; see :func:`survey`."""
-    return survey(root, subjects)[0]
-
-
-def survey(
-    root: Path, subjects: Sequence[str] = (), entities: Mapping[str, str] | None = None
-) -> tuple[list[Acquisition], list[str]]:
-    """Return the acquisitions of a dataset in the order of their names, and what was passed over, one line each.
-
-    Folders may be links (as git-annex and DataLad have them). An acquisition without its phase is passed over where
-    another of the same session is complete: a second reconstruction, say.
-
-    Args:
-        root: folder of the dataset.
-        subjects: labels, with or without `sub-`; none means all.
-        entities: that an acquisition must have, {"rec": "norm"}.
-
-    Raises:
-        InputError: no folder, no subject of that name, no gradient-echo acquisition with phase.
-    """
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the top folder of a BIDS dataset")
-    present = sorted(p.name.removeprefix("sub-") for p in root.glob("sub-*") if p.is_dir())
-    if not present:
-        raise InputError(f"{root} has no folder sub-*; give the top folder of a BIDS dataset")
-    wanted = [s.removeprefix("sub-") for s in subjects] or present
-    mistakes = Mistakes()
-    for subject in wanted:
-        if subject not in present:
-            mistakes.add(f"{root} has no subject '{subject}'; it has {', '.join(present)}")
-    mistakes.check()
-    chosen = set((entities or {}).items())
-    groups: dict[tuple[tuple[str, str], ...], dict[str, dict[int, Path]]] = {}
-    for path in (p for subject in wanted for p in _images(root / f"sub-{subject}")):
-        own, suffix = parse_name(path)
-        if suffix not in SUFFIXES:
-            continue
-        part, echo = own.pop("part", "mag"), own.pop("echo", "1")
-        if not chosen <= set(own.items()):
-            continue
-        if part not in PARTS or not echo.isdecimal():
-            mistakes.add(f"{path}: part must be one of {', '.join(PARTS)} and echo a number; rename the file")
-            continue
-        if path.is_symlink() and not path.exists():
-            mistakes.add(
-                f"{path} is a broken link (to {path.readlink()}); fetch the file it stands for (datalad get, git annex "
-                "get), or remove the link"
-            )
-            continue
-        key = (*own.items(), ("suffix", suffix))
-        files = groups.setdefault(key, {}).setdefault(part, {})
-        if int(echo) in files:
-            mistakes.add(f"{path} and {files[int(echo)].name} are the same echo; keep one")
-        files[int(echo)] = path
-    mistakes.check()
-    found = [
-        Acquisition(dict(key[:-1]), key[-1][1], files, root)
-        for key, files in sorted(groups.items())
-        # A magnitude alone is no mistake in a dataset, it is just nothing to us.
-        if set(files) != {"mag"} or key[-1][1] == "MEGRE"
-    ]
-    sessions = {_session(a) for a in found if _is_complete(a)}
-    passed = [a for a in found if not _is_complete(a) and _session(a) in sessions]
-    found = [a for a in found if a not in passed]
-    told = [f"{a.name}: no phase (only {', '.join(sorted(a.files))}); passed over, others are complete" for a in passed]
-    with_data = {a.entities.get("sub") for a in found}
-    told += [f"sub-{s}: no gradient echoes with phase; passed over" for s in wanted if s not in with_data]
-    if not found:
-        which = "".join(f" with {k}-{v}" for k, v in sorted(chosen))
-        raise InputError(
-            f"{root}: no gradient echoes with phase{which} (sub-*/[ses-*/]anat/*_part-phase_MEGRE.nii.gz) "
-            f"for {', '.join('sub-' + s for s in wanted)}"
-        )
-    return found, told
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    """Images below a folder, links to folders followed, none of them twice, in the order of their names."""
-    seen: set[str] = set()
-    found: list[Path] = []
-    for current, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(current)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        found += [Path(current) / name for name in names if name.endswith((".nii", ".nii.gz"))]
-    return iter(sorted(found))
-
-
-def _session(acquisition: Acquisition) -> tuple[str | None, str | None]:
-    return acquisition.entities.get("sub"), acquisition.entities.get("ses")
-
-
-def _is_complete(acquisition: Acquisition) -> bool:
-    return {"mag", "phase"} <= set(acquisition.files) or {"real", "imag"} <= set(acquisition.files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,27 +80,6 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
     echoes = Echoes(-phase if settings.flipped else phase, magnitude, grid, said.times, said.b0, name, first.slice_axis)
     scaling += ", negated" if settings.flipped else ""
     return Loaded(echoes, scaling, mask, tuple(warnings), first.frames)
-
-
-def find_mask(folder: Path, entities: Mapping[str, str]) -> Path:
-    """Return the mask of an acquisition in a dataset of masks: the nearest of its subject's files `*_mask.nii.gz`.
-
-    Raises:
-        InputError: there is none, or there are several.
-    """
-    own = set(entities.items())
-    found: list[Path] = []
-    for path in sorted(folder.glob(f"sub-{entities['sub']}/**/*_mask.nii*")):
-        theirs, _ = parse_name(path)
-        theirs.pop("desc", None)
-        if set(theirs.items()) <= own:
-            found.append(path)
-    brain = [p for p in found if "_desc-brain_" in p.name]
-    found = brain or found
-    if len(found) != 1:
-        what = "no mask" if not found else f"{len(found)} masks"
-        raise InputError(f"{folder} has {what} for {'_'.join(f'{k}-{v}' for k, v in entities.items())}; give one")
-    return found[0]
 
 
 def _complex_parts(acquisition: Acquisition, mistakes: Mistakes) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from qsmbench.core.grid import Triple
 from qsmbench.data.sidecars import b0_dir_of, number, read_json, text
+from qsmbench.preparation.bids_files import parse_name
 from qsmbench.preparation.echoes import check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.phase_units import NOTHING, Declared
@@ -29,16 +30,6 @@ class Said:
     b0: float | None = None
     b0_dir: Triple | None = None
     declared: Declared = NOTHING
-
-
-def parse_name(path: Path) -> tuple[dict[str, str], str]:
-    """Return the entities and the suffix of a BIDS file name.
-
-    >>> parse_name(Path("sub-01_echo-2_part-mag_MEGRE.nii.gz"))
-    ({'sub': '01', 'echo': '2', 'part': 'mag'}, 'MEGRE')
-    """
-    *pairs, suffix = path.name.partition(".")[0].split("_")
-    return {key: value for key, _, value in (p.partition("-") for p in pairs)}, suffix
 
 
 def read_metadata(path: Path, root: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
 from qsmbench.data.sidecars import b0_dir_of, text
 from qsmbench.preparation import bids
+from qsmbench.preparation.bids_files import survey
 from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.loose_files import in_order
@@ -70,7 +71,7 @@ def prepare_bids(
     """
     if bids_dir.resolve() == out_dir.resolve():
         raise InputError(f"{out_dir} is the dataset itself; give another folder for the derivatives")
-    acquisitions, passed_over = bids.survey(bids_dir, subjects, entities)
+    acquisitions, passed_over = survey(bids_dir, subjects, entities)
     for line in passed_over:
         logger.warning(line)
     mistakes = Mistakes()

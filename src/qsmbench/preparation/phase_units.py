@@ -165,6 +165,9 @@ def _find(
         return 1.0, 0.0, f"taken as radians ({shown})", []
     # dcm2niix keeps a scanner's slope and intercept: what 0..4095 become is then the range of a whole turn.
     slope, middle = declared.slope, declared.intercept + 2048 * declared.slope
+    steps = 4096 * abs(slope)
+    if abs(steps - TURN) < 0.003 * TURN and width <= _LONG * TURN and (abs(middle) <= 0.01 or low >= 0):
+        return 1.0, 0.0, f"radians by its header and their range ({shown})", []
     if slope not in (0.0, 1.0) and abs(middle) <= 1.01 * abs(slope) and width <= 4097 * abs(slope):
         return (
             TURN / (4096 * abs(slope)),

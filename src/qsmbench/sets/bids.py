@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from qsmbench.core.errors import InputError
+from qsmbench.data.file_hashes import hashes_of
 from qsmbench.data.layout import RunLayout
+from qsmbench.preparation.bids_files import files_of, subjects_with_phase
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.sets.contract import SetSpec
 from qsmbench.sets.scans import PreparedScans
@@ -42,20 +45,32 @@ class BidsScans(PreparedScans):
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The subjects that are listed, or those of the folder; of a run whose folder is elsewhere, those prepared.
+        """The subjects that are listed, or those of the folder with phase; where it is elsewhere, those prepared.
 
         Raises:
             InputError: there is none.
         """
         if self.spec.subjects:
             return self.spec.subjects
-        folders = self.raw, self.layout.prepared(self.name)
-        for folder in folders:
-            if found := sorted(path.name.removeprefix("sub-") for path in folder.glob("sub-*")):
-                return tuple(found)
+        if found := self._found[0]:
+            return tuple(found)
+        if found := sorted(path.name.removeprefix("sub-") for path in self.layout.prepared(self.name).glob("sub-*")):
+            return tuple(found)
         raise InputError(
-            f"config: acquisitions.{self.name}.folder: {self.spec.folder} holds no sub-* folder; give a BIDS dataset"
+            f"config: acquisitions.{self.name}.folder: {self.spec.folder} holds no sub-* folder with "
+            "phase; give a BIDS dataset"
         )
+
+    @cached_property
+    def _found(self) -> tuple[list[str], list[str]]:
+        """Subjects of the folder with phase, and those without, which are passed over."""
+        return subjects_with_phase(self.raw)
+
+    def fingerprint(self, subject: str) -> dict[str, str] | None:
+        """Hashes of all that the preparation of a subject reads; None where the data are elsewhere."""
+        if not self.raw.is_dir():
+            return None
+        return hashes_of(files_of(self.raw, subject), self.raw)
 
     @property
     def shape(self) -> Shape:
@@ -75,4 +90,6 @@ class BidsScans(PreparedScans):
     @property
     def description(self) -> str:
         """That there are no scores."""
-        return "scans without a known truth, prepared from their echoes: maps, and no scores"
+        text = "scans without a known truth, prepared from their echoes: maps, and no scores"
+        passed = [] if self.spec.subjects else self._found[1]
+        return text + (f"; without phase, passed over: {', '.join(f'sub-{s}' for s in passed)}" if passed else "")

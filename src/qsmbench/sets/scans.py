@@ -59,6 +59,13 @@ class FieldScans(ScanSet):
             echo_times=about.get("EchoTimes", ()),
         )
 
+    def warnings(self, name: str) -> list[str]:
+        """What the preparation found doubtful in the scan."""
+        from qsmbench.data.sidecars import read_sidecar
+
+        found = read_sidecar(self.prepared[name].path("local_field")).get("Warnings")
+        return [str(line) for line in found] if isinstance(found, list) else []
+
     def reference(self, name: str) -> Reference:
         """There is none."""
         raise LookupError(f"{self.name} has no truth")
@@ -106,6 +113,7 @@ class FieldScans(ScanSet):
             "Method": about.method,
             "Parameters": dict(about.parameters),
             **{key.title(): value for key, value in found.items()},
+            "Warnings": self.warnings(name),
             "Sources": [f"bids:{self.folder.parent.name}:{field.relative_to(item.folder).as_posix()}"],
         }
         write_map(item.chimap(folder), chi, self.scan(name).grid, text)
@@ -138,6 +146,10 @@ class PreparedScans(FieldScans):
     def echoes(self, subject: str) -> list[Path]:
         """What the preparation of a subject reads."""
         return [self.raw / f"sub-{subject}"]
+
+    def fingerprint(self, subject: str) -> dict[str, str] | None:
+        """What of the echoes' files a workflow cannot know of itself; None where it made them."""
+        return None
 
     @property
     def folder(self) -> Path:

@@ -88,7 +88,10 @@ def _subject_section(of: Run, set: str, subject: str) -> dict[str, Any]:
 
 def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     spec = of.resolved["acquisitions"][set]
-    return {"acquisitions": {set: {key: spec[key] for key in ("preparation", "folder") if key in spec}}}
+    told = {"acquisitions": {set: {key: spec[key] for key in ("preparation", "folder") if key in spec}}}
+    # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
+    data = prepared_set(of, set).fingerprint(subject)
+    return told if data is None else told | {"data": data}
 
 
 def _mvoxels(of: Run, name: str) -> float:
