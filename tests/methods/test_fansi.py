@@ -57,7 +57,7 @@ def test_with_a_given_weight_it_is_the_nonlinear_tv(scan):
 
 def test_the_papers_preset_is_a_fixed_weight(scan):
     ours = FANSI(preset="paper").reconstruct(scan)
-    assert ours.notes == ()
+    assert not any("chosen" in note for note in ours.notes)
     torch.testing.assert_close(ours.chi, FANSI(regularization=2e-4, depth_weighting=False)(scan), rtol=0, atol=0)
 
 
@@ -66,7 +66,8 @@ def test_the_weight_follows_the_error_and_the_map_the_field(truth, scan):
     noisy = replace(scan, local_field=scan.local_field + 4e-3 * torch.randn(GRID.shape, generator=torch.manual_seed(0)))
 
     def chosen(s):
-        return float(FANSI(max_iterations=2).reconstruct(s).notes[1].split()[4])
+        (note,) = (n for n in FANSI(max_iterations=2).reconstruct(s).notes if n.startswith("alpha chosen"))
+        return float(note.split()[4])
 
     assert chosen(noisy) > 2 * chosen(scan)
     assert error(FANSI()(noisy), *truth) < error(FANSI(preset="paper")(noisy), *truth)

@@ -60,10 +60,10 @@ def test_hd_qsm_has_two_stages_and_says_its_weight(truth):
     first, second = found.convergence
     assert len(first.values) == 5
     assert second.values[-1] <= 1e-2
-    assert "alpha2 chosen by it" in found.notes[1]
+    assert any("alpha2 chosen by it" in note for note in found.notes)
     paper = HDQSM(preset="paper").reconstruct(scan_of(truth, 1e-3))
     assert len(paper.convergence[0].values) == 20
-    assert paper.notes == ()
+    assert not any("chosen" in note for note in paper.notes)
 
 
 def test_hd_qsm_is_linear_in_units(truth):
@@ -81,7 +81,7 @@ def test_ndi_stops_near_the_best_number_of_steps(truth):
         found = NDI().reconstruct(scan)
         best = min(error(NDI(steps=n)(scan), *truth) for n in (2, 5, 10, 20, 40, 80, 160))
         assert error(found.chi, *truth) < best + 4
-        assert "steps chosen by it" in found.notes[1]
+        assert any("steps chosen by it" in note for note in found.notes)
 
 
 def test_ndi_makes_more_steps_on_a_cleaner_field(truth):

@@ -74,7 +74,7 @@ class HDQSM(Method):
             alpha = PAPER_REGULARIZATION
         else:
             error = field_error(scan)
-            alpha = variation_weight(error.level, scan.grid.voxel_size)
+            alpha = variation_weight(error)
             notes = error.note, f"alpha2 chosen by it: {alpha:.3g} ppm mm"
         ratio = self.gradient_penalty or (PAPER_GRADIENT_PENALTY if paper else _GRADIENT_PENALTY)
         return alpha, ratio * alpha, notes
