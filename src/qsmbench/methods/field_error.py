@@ -38,7 +38,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from qsmbench.core.grid import Triple
+from qsmbench.core.grid import Shape, Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.fast_box import FastBox, fast_box
 from qsmbench.methods.spectra import OUTSIDE, Shells, Spectrum, shell_power
@@ -116,10 +116,14 @@ def l2_weight(error: FieldError) -> float:
     return float(error.relative**1.5)
 
 
+def noise_to_signal(found: FieldError, shape: Shape, voxel_size: Triple) -> torch.Tensor:
+    """E / S on the half spectrum (X, Y, Z // 2 + 1) of a grid of ``shape``."""
+    return Spectrum(found.error.radii, found.error.power / found.signal.power).volume(shape, voxel_size)
+
+
 def _wiener(work: FastBox, found: FieldError, kernel: torch.Tensor) -> torch.Tensor:
-    ratio = Spectrum(found.error.radii, found.error.power / found.signal.power)
-    volume = ratio.volume(work.padded, work.scan.grid.voxel_size).to(kernel.device)
-    return kernel / volume.addcmul_(kernel, kernel)
+    ratio = noise_to_signal(found, work.padded, work.scan.grid.voxel_size).to(kernel.device)
+    return kernel / ratio.addcmul_(kernel, kernel)
 
 
 def _shells(work: FastBox, volume: torch.Tensor, window: torch.Tensor, kernel: torch.Tensor) -> Shells:

@@ -22,16 +22,16 @@ iterations, so that no holes are left in strong veins, where W is small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
-from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.convergence import Convergence
+from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.fastqsm import fast_qsm
+from qsmbench.methods.field_error import field_error
 from qsmbench.methods.lsqr import Operator, Solution, lsqr
 from qsmbench.methods.percentile_weights import falling_weights
 from qsmbench.physics.differences import gradient, gradient_adjoint
@@ -39,6 +39,8 @@ from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.laplacian import masked_laplacian
 from qsmbench.physics.smv import sphere_offsets
+
+PAPER_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +58,13 @@ class Steps:
 class ILSQR(Method):
     """LSQR inversion with streaking artefacts estimated and removed (Li 2015)."""
 
-    tolerance: float = parameter(0.01, "relative residual or gradient at which LSQR stops (Li 2015)", above=0)
+    tolerance: float | None = parameter(
+        None, "residual or gradient at which the inversion stops; by default 0.01 or more, from the error", above=0
+    )
+    preset: str = parameter("auto", "paper: tolerance is 0.01 where none is given (Li 2015)", choices=("auto", "paper"))
     max_iterations: int = parameter(50, "of each of the two LSQR solves (Li 2015)", at_least=1)
     system: str = parameter(
-        "direct", "what LSQR is given: W^(1/2) D, or the normal equations (Li 2015)", choices=("direct", "normal")
+        "normal", "what LSQR is given: W^(1/2) D, or the normal equations (Li 2015)", choices=("direct", "normal")
     )
     laplacian_low: float = parameter(60.0, "percentile of |Laplacian| up to which W = 1", at_least=0, at_most=100)
     laplacian_high: float = parameter(99.9, "percentile of |Laplacian| from which W = 0", at_least=0, at_most=100)
@@ -69,11 +74,22 @@ class ILSQR(Method):
     smoothing_radius: float = parameter(3.0, "of FastQSM's sphere, mm (Li 2015)", at_least=0)
     padding: float = parameter(1.5, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
+    def invert(self, scan: Scan) -> Reconstruction:
         """Run the steps and subtract."""
-        steps = self.steps(scan)
+        method, notes = self._with_tolerance(scan)
+        steps = method.steps(scan)
         chi = uncrop(steps.initial - steps.streaks, mask_box(scan.mask), scan.grid)
-        return chi, (steps.inversion.convergence, steps.removal.convergence)
+        return Reconstruction(chi, (steps.inversion.convergence, steps.removal.convergence), notes=notes)
+
+    def _with_tolerance(self, scan: Scan) -> tuple[ILSQR, tuple[str, ...]]:
+        """The method with the inversion's tolerance settled, and what to say of it."""
+        if self.tolerance is not None:
+            return self, ()
+        if self.preset == "paper":
+            return replace(self, tolerance=PAPER_TOLERANCE), ()
+        error = field_error(scan)
+        chosen = min(max(5 * error.relative**2, PAPER_TOLERANCE), 0.2)
+        return replace(self, tolerance=chosen), (error.note, f"tolerance chosen by it: {chosen:.3g}")
 
     def steps(self, scan: Scan) -> Steps:
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""
@@ -125,7 +141,7 @@ class ILSQR(Method):
             forward,
             adjoint,
             b,
-            tolerance=self.tolerance,
+            tolerance=self.tolerance if step == "inversion" and self.tolerance else PAPER_TOLERANCE,
             max_iterations=self.max_iterations,
             name=f"iLSQR {step}",
         )

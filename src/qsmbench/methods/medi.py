@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,11 +31,12 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Scan
-from qsmbench.methods.contract import Method, parameter
+from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.csf_mask import read_csf
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.field_error import field_error, tv_weight
 from qsmbench.methods.medi_weights import data_weights, smooth_components
 from qsmbench.methods.notes import note
 from qsmbench.physics.conjugate_gradients import conjugate_gradients, dot
@@ -45,6 +46,8 @@ from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.smv import sphere_mean
 
 logger = logging.getLogger(__name__)
+
+PAPER_FIDELITY = 1000.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class NewtonStep:
 class MEDI(Method):
     """Morphology-enabled dipole inversion, nonlinear by default, with the MEDI toolbox's defaults."""
 
-    fidelity: float = parameter(1000.0, "lambda, in front of the data term (MEDI toolbox)", above=0)
+    fidelity: float | None = parameter(
+        None, "lambda, in front of the data term; by default from the error of the field", above=0
+    )
+    preset: str = parameter("auto", "paper: lambda is 1000 (MEDI toolbox), if not given", choices=("auto", "paper"))
     data_term: str = parameter(
         "nonlinear", "complex exponentials (Liu 2013), or linear in the field", choices=("nonlinear", "linear")
     )
@@ -89,10 +95,22 @@ class MEDI(Method):
     csf_fidelity: float = parameter(100.0, "lambda_CSF, for a uniform chi in CSF (Liu Z. 2018)", at_least=0)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
+    def invert(self, scan: Scan) -> Reconstruction:
         """Minimise on the mask's box; see :meth:`solve`."""
-        chi, _, course = self.solve(scan)
-        return chi, (course,)
+        method, notes = self._with_fidelity(scan)
+        chi, _, course = method.solve(scan)
+        return Reconstruction(chi, (course,), notes=notes)
+
+    def _with_fidelity(self, scan: Scan) -> tuple[MEDI, tuple[str, ...]]:
+        """The method with lambda settled, and what to say of it."""
+        if self.fidelity is not None:
+            return self, ()
+        if self.preset == "paper":
+            return replace(self, fidelity=PAPER_FIDELITY), ()
+        error = field_error(scan)
+        # Half the squared residual weighs one in TV, lambda times all of it here.
+        chosen = 1 / (2 * radians_per_ppm(scan, self.echo_spacing) * tv_weight(error))
+        return replace(self, fidelity=chosen), (error.note, f"lambda chosen by it: {chosen:.3g}")
 
     def solve(self, scan: Scan) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.
@@ -101,6 +119,8 @@ class MEDI(Method):
             InputError: a CSF mask of another shape or empty, a mask that the SMV filter leaves empty, a noise map of
                 zeros.
         """
+        if self.fidelity is None:
+            return self._with_fidelity(scan)[0].solve(scan)
         scale = radians_per_ppm(scan, self.echo_spacing)
         work = fast_box(scan, self.padding)
         csf = None if self.csf_mask is None else read_csf(self.csf_mask, scan)[work.box].contiguous()
@@ -141,6 +161,13 @@ class _Problem:
     smooth: torch.Tensor
     csf: torch.Tensor | None
 
+    @property
+    def fidelity(self) -> float:
+        """Lambda, settled before."""
+        if self.options.fidelity is None:
+            raise ValueError("lambda is not settled")
+        return self.options.fidelity
+
     @cached_property
     def convolve(self) -> FourierFilter:
         """The dipole convolution d*."""
@@ -153,7 +180,7 @@ class _Problem:
 
     def minimise(self, noise: torch.Tensor | None) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Gauss-Newton from zero until the update is small."""
-        options, twice = self.options, 2 * self.options.fidelity
+        options, twice = self.options, 2 * self.fidelity
         x, fx = torch.zeros_like(self.field), torch.zeros_like(self.field)
         weights = data_weights(noise, self.mask)
         steps: list[NewtonStep] = []
@@ -191,7 +218,7 @@ class _Problem:
     def _normal(self, lagged: torch.Tensor, squared: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         def apply(dx: torch.Tensor) -> torch.Tensor:
             image = self.convolve(self.convolve(dx).mul_(squared))
-            return self._regularizer(dx, lagged).add_(image, alpha=2 * self.options.fidelity)
+            return self._regularizer(dx, lagged).add_(image, alpha=2 * self.fidelity)
 
         return apply
 
@@ -207,7 +234,7 @@ class _Problem:
         """Invert the operator with both weights replaced by their means: diagonal in k-space."""
         inside = _mean(lagged * self.mask) * self.mask.numel() / float(self.mask.sum())
         mean = self.power * max(inside, 1e-12)
-        mean.add_(self.kernel**2, alpha=2 * self.options.fidelity * _mean(squared))
+        mean.add_(self.kernel**2, alpha=2 * self.fidelity * _mean(squared))
         # The mean of x is in the null space of the differences and of the dipole alike; CG must only leave it alone.
         mean[0, 0, 0] = mean.flatten()[1:].min()
         return FourierFilter(mean.reciprocal_(), self.grid.shape, self.padded)
@@ -217,7 +244,7 @@ class _Problem:
         return _sum(g.mul_(g).add_(self.options.epsilon).sqrt_().mul_(self.smooth))
 
     def _data(self, fx: torch.Tensor, squared: torch.Tensor) -> float:
-        return self.options.fidelity * dot(self._residual(fx).square_(), squared)
+        return self.fidelity * dot(self._residual(fx).square_(), squared)
 
     def _residual(self, fx: torch.Tensor) -> torch.Tensor:
         """|exp(i d*x) - exp(i f)| = 2 |sin(r / 2)|, or |r| where the data term is linear."""

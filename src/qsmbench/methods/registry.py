@@ -107,6 +107,8 @@ METHODS: Registry[Entry] = _Methods(
     (
         Entry("tkd", "TKD", f"{_OWN}.tkd:TKD", "10.1002/mrm.22135", linear=True),
         Entry("l2", "L2", f"{_OWN}.l2:L2", "10.1002/mrm.25029"),
+        Entry("wiener", "Wiener", f"{_OWN}.wiener:Wiener", "10.7551/mitpress/2946.001.0001"),
+        Entry("spectral-tv", "Spectral TV", f"{_OWN}.spectral_tv:SpectralTV", "10.1561/2200000016"),
         Entry("ilsqr", "iLSQR", f"{_OWN}.ilsqr:ILSQR", "10.1016/j.neuroimage.2014.12.043"),
         Entry("medi", "MEDI", f"{_OWN}.medi:MEDI", "10.1002/mrm.24272"),
         Entry("tv", "TV", f"{_OWN}.tv:TV", "10.1002/mrm.25029"),

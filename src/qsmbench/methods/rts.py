@@ -19,13 +19,19 @@ from dataclasses import dataclass
 import torch
 
 from qsmbench.core.scan import Scan
-from qsmbench.methods.contract import Method, parameter
-from qsmbench.methods.convergence import Convergence, Iteration
+from qsmbench.methods.contract import Method, Reconstruction, parameter
+from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.field_error import field_error, tv_weight
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
+
+
+PAPER_FIDELITY = 1e5
+# Step 1 has divided the field's error by D: what TV sees of it weighs about as much less.
+MEAN_SQUARED_KERNEL = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,18 @@ class RTS(Method):
 
     threshold: float = parameter(0.15, "delta: larger |D| is well-conditioned (QSM.m)", above=0, below=1)
     lsmr_iterations: int = parameter(8, "LSMR iterations of step 1, its only regularization (QSM.m: 4)", at_least=1)
-    fidelity: float = parameter(1e5, "mu, 1/(ppm mm): hold of step 1 on its part of k-space (QSM.m)", above=0)
+    fidelity: float | None = parameter(
+        None, "mu, 1/(ppm mm): hold of step 1 on its part of k-space; by default from the error of the field", above=0
+    )
+    preset: str = parameter("auto", "paper: mu is 1e5 (QSM.m) where none is given", choices=("auto", "paper"))
     penalty: float = parameter(100.0, "ADMM penalty rho, 1/(ppm/mm): speed alone", above=0)
     tolerance: float = parameter(1e-2, "stop when |x - last x| / |x| is below", at_least=0)
     max_iterations: int = parameter(50, "most ADMM iterations", at_least=1)
     padding: float = parameter(1.0, "enlargement of the mask's box against wrap-around", at_least=1)
 
-    def invert(self, scan: Scan) -> tuple[torch.Tensor, tuple[Convergence, ...]]:
-        """Iterate on the mask\'s box."""
+    def invert(self, scan: Scan) -> Reconstruction:
+        """Iterate on the mask's box."""
+        fidelity, notes = self._fidelity(scan)
         work = fast_box(scan, self.padding)
         shape, voxel_size = work.padded, work.scan.grid.voxel_size
         kernel = work.kernel
@@ -49,7 +59,7 @@ class RTS(Method):
         slope = FourierFilter(kernel, shape, shape)(work.pad(work.scan.local_field))
         x = _conjugate_residuals(twice, slope, self.lsmr_iterations).mul_(work.pad(work.scan.mask))
 
-        held = (kernel.abs() > self.threshold).to(torch.float32).mul_(self.fidelity)
+        held = (kernel.abs() > self.threshold).to(torch.float32).mul_(fidelity)
         inverse = held + gradient_power(shape, voxel_size).to(scan.device) * self.penalty
         inverse[0, 0, 0] = torch.inf
         inverse.reciprocal_()
@@ -67,7 +77,17 @@ class RTS(Method):
                 change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
                 if iteration.step(change / norm if norm > 0 else 0.0):
                     break
-        return work.restore(x), (iteration.convergence,)
+        return Reconstruction(work.restore(x), (iteration.convergence,), notes=notes)
+
+    def _fidelity(self, scan: Scan) -> tuple[float, tuple[str, ...]]:
+        """Mu, 1/(ppm mm), and what to say of it."""
+        if self.fidelity is not None:
+            return self.fidelity, ()
+        if self.preset == "paper":
+            return PAPER_FIDELITY, ()
+        error = field_error(scan)
+        chosen = MEAN_SQUARED_KERNEL / tv_weight(error)
+        return chosen, (error.note, f"mu chosen by it: {chosen:.3g} 1/(ppm mm)")
 
 
 def _conjugate_residuals(
