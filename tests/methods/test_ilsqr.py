@@ -81,8 +81,10 @@ def test_without_noise_the_inversion_explains_the_field(small_scan, small_chi, s
 
 def test_streaks_of_a_noisy_field_are_removed(head):
     scan, truth = head(0.005, coarse=True)
-    steps = ILSQR().steps(scan)
-    chi = ILSQR()(scan)
+    # At the small tolerance, with the system that leaves most streaks: the default stops before there are many.
+    method = ILSQR(system="direct", preset="paper", tolerance=0.01)
+    steps = method.steps(scan)
+    chi = method(scan)
     initial = torch.zeros_like(chi)
     inside = tuple(slice(int(i.min()), int(i.max()) + 1) for i in scan.mask.nonzero(as_tuple=True))
     initial[inside] = steps.initial

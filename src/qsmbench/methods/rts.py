@@ -28,7 +28,6 @@ from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
 
-
 PAPER_FIDELITY = 1e5
 # Step 1 has divided the field's error by D: what TV sees of it weighs about as much less.
 MEAN_SQUARED_KERNEL = 0.1

@@ -9,6 +9,7 @@ from typing import Any
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
 from qsmbench.sets.measured import MeasuredScans
+from qsmbench.sets.scans import PreparedScans
 from qsmbench.sets.simulated import SimulatedScans, SimulatedSet
 
 RAW = "simulated scans in BIDS, with their truth"
@@ -90,7 +91,9 @@ def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     spec = of.resolved["acquisitions"][set]
     told = {"acquisitions": {set: {key: spec[key] for key in ("preparation", "folder") if key in spec}}}
     # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
-    data = prepared_set(of, set).fingerprint(subject)
+    found = of.sets[set]
+    assert isinstance(found, PreparedScans)
+    data = found.fingerprint(subject)
     return told if data is None else told | {"data": data}
 
 
