@@ -3,7 +3,7 @@
     x <- x - tau ( D w sin(d*x - f) + beta x ),   chi = x / (2 pi gamma B0 dTE)
 
 Polak 2020, doi 10.1002/nbm.4271: the gradient of w/2 |exp(i d*x) - exp(i f)|^2, f in radians; the number of steps n is
-the regularisation. Where w is 1 and the field within a quarter turn, n steps filter each frequency by
+the regularization. Where w is 1 and the field within a quarter turn, n steps filter each frequency by
 
     x_n = (1 - q^n) F[f] / D,   q = 1 - tau D^2,   expected error  q^2n S + ((1 - q^n) / D)^2 E
 
@@ -67,7 +67,7 @@ class NDI(Method):
                 predicted = irfftn(rfftn(x, shape).mul_(kernel), shape, shape)
                 norm = dot(x, x) ** 0.5
                 iteration.step(dot(update, update) ** 0.5 / norm if norm > 0 else 0.0)
-            # The number of steps is the regularisation: all of them done is what was asked for.
+            # The number of steps is the regularization: all of them done is what was asked for.
             iteration.converged = True
         return Reconstruction(work.restore(x.div_(scale)), (iteration.convergence,), notes=notes)
 
