@@ -25,7 +25,7 @@ from qsmbench.methods.data_steps import nonlinear_step
 from qsmbench.methods.depth_weights import depth_weights
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import FieldError, field_error, tv_weight
+from qsmbench.methods.field_error import FieldError, chosen_by_error, tv_weight
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.tgv_admm import TGVADMM
 from qsmbench.methods.variation_admm import VariationADMM
@@ -94,13 +94,16 @@ class FANSI(Method):
         return Reconstruction(work.restore(x.div_(scale)), tuple(curves), notes=notes)
 
     def _weight(self, scan: Scan, scale: float) -> tuple[float, tuple[str, ...]]:
-        if self.regularization is not None:
-            return self.regularization, ()
-        if self.preset == "paper":
-            return PAPER_REGULARIZATION, ()
-        error = field_error(scan)
-        alpha = scale * variation_weight(error)
-        return alpha, (error.note, f"alpha chosen by it: {alpha:.3g} rad mm")
+        """Alpha, rad mm, and what to say of it."""
+        return chosen_by_error(
+            scan,
+            lambda error: scale * variation_weight(error),
+            "alpha",
+            "rad mm",
+            given=self.regularization,
+            preset=self.preset,
+            paper=PAPER_REGULARIZATION,
+        )
 
 
 def variation_weight(error: FieldError) -> float:

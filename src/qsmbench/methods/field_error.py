@@ -31,6 +31,7 @@ less of the signal into the cone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -104,6 +105,39 @@ def field_error(scan: Scan) -> FieldError:
         explained = irfftn(rfftn(chi, work.padded).mul_(kernel), work.padded, field.shape)
         found = _estimate(work, whole, _shells(work, torch.sub(field, explained), window, kernel))
     return found
+
+
+def chosen_by_error(
+    scan: Scan,
+    rule: Callable[[FieldError], float],
+    name: str,
+    unit: str = "",
+    *,
+    given: float | None,
+    preset: str,
+    paper: float,
+) -> tuple[float, tuple[str, ...]]:
+    """Settle a parameter: as given, else as the paper has it, else by the error of the scan's field.
+
+    Args:
+        scan: what the error is estimated from, where it is needed.
+        rule: from the error to the parameter.
+        name: of the parameter, for the note.
+        unit: of it.
+        given: by the user; None where he leaves it open.
+        preset: "paper", or "auto" for the value by the error.
+        paper: the value of the preset "paper".
+
+    Returns:
+        The value, and what to say of it.
+    """
+    if given is not None:
+        return given, ()
+    if preset == "paper":
+        return paper, ()
+    error = field_error(scan)
+    value = rule(error)
+    return value, (error.note, f"{name} chosen by it: {value:.3g} {unit}".rstrip())
 
 
 def tv_weight(error: FieldError) -> float:

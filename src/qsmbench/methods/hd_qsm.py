@@ -19,7 +19,7 @@ from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.data_steps import absolute_step, linear_step
 from qsmbench.methods.fansi import variation_weight
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import field_error
+from qsmbench.methods.field_error import chosen_by_error
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.variation_admm import VariationADMM
 
@@ -67,14 +67,14 @@ class HDQSM(Method):
 
     def _weights(self, scan: Scan) -> tuple[float, float, tuple[str, ...]]:
         paper = self.preset == "paper"
-        notes: tuple[str, ...] = ()
-        if self.regularization is not None:
-            alpha = self.regularization
-        elif paper:
-            alpha = PAPER_REGULARIZATION
-        else:
-            error = field_error(scan)
-            alpha = variation_weight(error)
-            notes = error.note, f"alpha2 chosen by it: {alpha:.3g} ppm mm"
+        alpha, notes = chosen_by_error(
+            scan,
+            variation_weight,
+            "alpha2",
+            "ppm mm",
+            given=self.regularization,
+            preset=self.preset,
+            paper=PAPER_REGULARIZATION,
+        )
         ratio = self.gradient_penalty or (PAPER_GRADIENT_PENALTY if paper else _GRADIENT_PENALTY)
         return alpha, ratio * alpha, notes

@@ -31,7 +31,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.fastqsm import fast_qsm
-from qsmbench.methods.field_error import field_error
+from qsmbench.methods.field_error import chosen_by_error
 from qsmbench.methods.lsqr import Operator, Solution, lsqr
 from qsmbench.methods.percentile_weights import falling_weights
 from qsmbench.physics.differences import gradient, gradient_adjoint
@@ -83,13 +83,15 @@ class ILSQR(Method):
 
     def _with_tolerance(self, scan: Scan) -> tuple[ILSQR, tuple[str, ...]]:
         """The method with the inversion's tolerance settled, and what to say of it."""
-        if self.tolerance is not None:
-            return self, ()
-        if self.preset == "paper":
-            return replace(self, tolerance=PAPER_TOLERANCE), ()
-        error = field_error(scan)
-        chosen = min(max(5 * error.relative**2, PAPER_TOLERANCE), 0.2)
-        return replace(self, tolerance=chosen), (error.note, f"tolerance chosen by it: {chosen:.3g}")
+        chosen, notes = chosen_by_error(
+            scan,
+            lambda error: min(max(5 * error.relative**2, PAPER_TOLERANCE), 0.2),
+            "tolerance",
+            given=self.tolerance,
+            preset=self.preset,
+            paper=PAPER_TOLERANCE,
+        )
+        return replace(self, tolerance=chosen), notes
 
     def steps(self, scan: Scan) -> Steps:
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""

@@ -36,7 +36,7 @@ from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.csf_mask import read_csf
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import field_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, tv_weight
 from qsmbench.methods.medi_weights import data_weights, smooth_components
 from qsmbench.methods.notes import note
 from qsmbench.physics.conjugate_gradients import conjugate_gradients, dot
@@ -103,14 +103,16 @@ class MEDI(Method):
 
     def _with_fidelity(self, scan: Scan) -> tuple[MEDI, tuple[str, ...]]:
         """The method with lambda settled, and what to say of it."""
-        if self.fidelity is not None:
-            return self, ()
-        if self.preset == "paper":
-            return replace(self, fidelity=PAPER_FIDELITY), ()
-        error = field_error(scan)
-        # Half the squared residual weighs one in TV, lambda times all of it here.
-        chosen = 1 / (2 * radians_per_ppm(scan, self.echo_spacing) * tv_weight(error))
-        return replace(self, fidelity=chosen), (error.note, f"lambda chosen by it: {chosen:.3g}")
+        chosen, notes = chosen_by_error(
+            scan,
+            # Half the squared residual weighs one in TV, lambda times all of it here.
+            lambda error: 1 / (2 * radians_per_ppm(scan, self.echo_spacing) * tv_weight(error)),
+            "lambda",
+            given=self.fidelity,
+            preset=self.preset,
+            paper=PAPER_FIDELITY,
+        )
+        return replace(self, fidelity=chosen), notes
 
     def solve(self, scan: Scan) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.

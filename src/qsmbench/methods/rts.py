@@ -22,7 +22,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import field_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, tv_weight
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
@@ -80,13 +80,15 @@ class RTS(Method):
 
     def _fidelity(self, scan: Scan) -> tuple[float, tuple[str, ...]]:
         """Mu, 1/(ppm mm), and what to say of it."""
-        if self.fidelity is not None:
-            return self.fidelity, ()
-        if self.preset == "paper":
-            return PAPER_FIDELITY, ()
-        error = field_error(scan)
-        chosen = MEAN_SQUARED_KERNEL / tv_weight(error)
-        return chosen, (error.note, f"mu chosen by it: {chosen:.3g} 1/(ppm mm)")
+        return chosen_by_error(
+            scan,
+            lambda error: MEAN_SQUARED_KERNEL / tv_weight(error),
+            "mu",
+            "1/(ppm mm)",
+            given=self.fidelity,
+            preset=self.preset,
+            paper=PAPER_FIDELITY,
+        )
 
 
 def _conjugate_residuals(

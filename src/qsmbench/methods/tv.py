@@ -21,7 +21,7 @@ from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.data_steps import linear_step, nonlinear_step
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import field_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, tv_weight
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.variation_admm import VariationADMM
 
@@ -63,10 +63,12 @@ class TV(Method):
 
     def _weight(self, scan: Scan, scale: float) -> tuple[float, tuple[str, ...]]:
         """Alpha, rad mm, and what to say of it."""
-        if self.regularization is not None:
-            return self.regularization, ()
-        if self.preset == "paper":
-            return PAPER_REGULARIZATION, ()
-        error = field_error(scan)
-        alpha = scale * tv_weight(error)
-        return alpha, (error.note, f"alpha chosen by it: {alpha:.3g} rad mm")
+        return chosen_by_error(
+            scan,
+            lambda error: scale * tv_weight(error),
+            "alpha",
+            "rad mm",
+            given=self.regularization,
+            preset=self.preset,
+            paper=PAPER_REGULARIZATION,
+        )
