@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qsmbench.api_inputs import echoes_of, grid_of, volume_of
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 
@@ -110,8 +111,8 @@ def load_scan(
 
     given = {"local_field": local_field, "mask": mask, "magnitude": magnitude, "field_noise": field_noise}
     affines: list[NDArray[np.float64]] = []
-    volumes = {n: torch.from_numpy(_volume(source, affines)) for n, source in given.items() if source is not None}
-    grid = _grid(volumes["local_field"].shape, affines, voxel_size, b0_dir)
+    volumes = {n: torch.from_numpy(volume_of(source, affines)) for n, source in given.items() if source is not None}
+    grid = grid_of(volumes["local_field"].shape, affines, voxel_size, b0_dir)
     return Scan(**volumes, grid=grid, b0=b0, echo_times=tuple(echo_times))
 
 
@@ -189,8 +190,8 @@ def forward_field(
         values = chi.chi
     else:
         affines: list[NDArray[np.float64]] = []
-        values = _volume(chi, affines)
-        grid = _grid(values.shape, affines, voxel_size, b0_dir)
+        values = volume_of(chi, affines)
+        grid = grid_of(values.shape, affines, voxel_size, b0_dir)
     field: NDArray[np.float32] = convolve(torch.from_numpy(np.ascontiguousarray(values)), grid, padding).numpy()
     return field
 
@@ -233,7 +234,7 @@ def prepare(
 
     chosen = PreparationSettings.model_validate(dict(settings or {}))
     affines: list[NDArray[np.float64]] = []
-    phases, magnitudes = _echoes(phase, affines), _echoes(magnitude, affines)
+    phases, magnitudes = echoes_of(phase, affines), echoes_of(magnitude, affines)
     said: tuple[str, ...] = ()
     radians = phases
     if affines or chosen.phase.scale is not None:
@@ -241,8 +242,8 @@ def prepare(
         radians, said = scaled.phase, scaled.warnings
     if chosen.phase.flipped:
         radians = -radians
-    grid = _grid(phases.shape[1:], affines, voxel_size, b0_dir)
-    inside = None if mask is None else _volume(mask, affines) > 0
+    grid = grid_of(phases.shape[1:], affines, voxel_size, b0_dir)
+    inside = None if mask is None else volume_of(mask, affines) > 0
     found = run(Echoes(radians, magnitudes, grid, tuple(echo_times), b0), chosen, inside)
     return replace(found, warnings=(*said, *found.warnings))
 
@@ -284,8 +285,8 @@ def score(
             affines.append(source.grid.matrix)
             volumes.append(source.chi)
         else:
-            volumes.append(_volume(source, affines))
-    grid = _grid(volumes[0].shape, affines, voxel_size, None)
+            volumes.append(volume_of(source, affines))
+    grid = grid_of(volumes[0].shape, affines, voxel_size, None)
     return score_maps(volumes[1], volumes[0], volumes[2], grid.voxel_size, metrics)
 
 
@@ -338,58 +339,6 @@ def load_set(path: str | PathLike[str]) -> Any:
     from qsmbench.data.store import StoredSet
 
     return StoredSet(Path(path))
-
-
-def _is_path(source: Any) -> bool:
-    return isinstance(source, str | PathLike)
-
-
-def _volume(source: Any, affines: list[NDArray[np.float64]]) -> NDArray[np.float32]:
-    """Return a volume's values; where it is a file, note its affine, which later files must share."""
-    if not _is_path(source):
-        # A copy where it must be: what comes from elsewhere may be read-only or of a foreign byte order.
-        if hasattr(source, "detach"):
-            source = source.detach().cpu().numpy()
-        return np.require(np.asarray(source), np.float32, ["C", "W"])
-    from qsmbench.data.nifti import read_volume
-
-    volume = read_volume(Path(source), finite=False)
-    _agree(Path(source), volume.affine, affines)
-    return volume.data
-
-
-def _echoes(source: Any, affines: list[NDArray[np.float64]]) -> NDArray[np.float32]:
-    many = list(source) if isinstance(source, list | tuple) else [source]
-    if not any(_is_path(one) for one in many):
-        return np.require(np.asarray(source), np.float32, ["C", "W"])
-    from qsmbench.data.nifti import read_volumes
-
-    volumes = [volume for path in many for volume in read_volumes(Path(path))]
-    _agree(Path(many[0]), volumes[0].affine, affines)
-    return np.stack([volume.data for volume in volumes])
-
-
-def _agree(path: Path, affine: NDArray[np.float64], affines: list[NDArray[np.float64]]) -> None:
-    if affines and not np.allclose(affine, affines[0], atol=1e-3):
-        raise InputError(f"{path}: its affine is not that of the other volumes; resample it onto their grid")
-    affines.append(affine)
-
-
-def _grid(
-    shape: Sequence[int],
-    affines: Sequence[NDArray[np.float64]],
-    voxel_size: Sequence[float] | None,
-    b0_dir: Sequence[float] | None,
-) -> Grid:
-    if affines:
-        if voxel_size is not None:
-            raise InputError("voxel_size: the NIfTI header says it; leave it out")
-        return Grid.from_affine(shape, affines[0], b0_dir)
-    if voxel_size is None:
-        raise InputError("voxel_size is missing: arrays do not say it; give it in mm")
-    if len(shape) != 3:
-        raise InputError(f"a volume has three axes, got shape {tuple(shape)}")
-    return Grid.from_affine(shape, np.diag([*(float(v) for v in voxel_size), 1.0]), b0_dir)
 
 
 def _size(grid: Grid) -> str:

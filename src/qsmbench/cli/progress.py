@@ -1,7 +1,6 @@
 """Snakemake's output as one line that says how far and for how long still; all of it goes into a log file.
 
-What is left is estimated from what the jobs so far took and what each is expected to cost (`qsmbench plan`), so that a
-hundred short jobs do not hide the one long training.
+What is left is estimated from the share of jobs that have ended, each counted alike.
 """
 
 from __future__ import annotations
