@@ -9,6 +9,7 @@ import torch
 
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
+from qsmbench.methods.checks import EXAMPLE_GRID, example, example_chi
 from qsmbench.physics.dipole import forward_field
 
 
@@ -30,41 +31,19 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def oblique_grid() -> Grid:
     """Non-cubic, anisotropic, odd and even sizes, B0 along no axis."""
-    return Grid((30, 25, 18), (0.8, 1.0, 2.2), (0.31, -0.22, 0.92))
-
-
-def ellipsoid(shape: tuple[int, int, int], fraction: float) -> np.ndarray:
-    """A boolean ellipsoid that fills ``fraction`` of each axis."""
-    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    return sum((a / fraction) ** 2 for a in axes) < 1
+    return EXAMPLE_GRID
 
 
 @pytest.fixture(scope="session")
-def small_chi(oblique_grid: Grid) -> np.ndarray:
-    """A smooth random susceptibility of about 0.05 ppm inside an ellipsoid."""
-    from scipy.ndimage import gaussian_filter
-
-    rng = np.random.default_rng(5)
-    chi = gaussian_filter(rng.standard_normal(oblique_grid.shape), 1.5)
-    chi *= 0.05 / chi.std()
-    return np.where(ellipsoid(oblique_grid.shape, 0.85), chi, 0).astype(np.float32)
+def small_chi() -> np.ndarray:
+    """A smooth random susceptibility of about 0.05 ppm inside an ellipsoid of the oblique grid."""
+    return example_chi()
 
 
 @pytest.fixture(scope="session")
-def small_scan(oblique_grid: Grid, small_chi: np.ndarray) -> Scan:
+def small_scan() -> Scan:
     """What a method sees of ``small_chi``: its field with 1 ppb of noise, and a magnitude that shows its edges."""
-    mask = ellipsoid(oblique_grid.shape, 0.8)
-    field = forward_field(torch.from_numpy(small_chi), oblique_grid).numpy()
-    noise = np.random.default_rng(6).normal(scale=1e-3, size=field.shape)
-    return Scan(
-        local_field=(field + noise).astype(np.float32),
-        mask=mask,
-        grid=oblique_grid,
-        magnitude=(1 + 4 * np.abs(small_chi)).astype(np.float32),
-        field_noise=np.full(field.shape, 1e-3, np.float32),
-        b0=3.0,
-        echo_times=(0.005, 0.010, 0.015),
-    )
+    return example()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,14 @@
-"""A foreign method's folder that works: what `qsm-ci new` makes, with a TKD in place of its placeholder."""
+"""Methods of others that work: a package of `qsmbench new-method`, and a folder of `qsm-ci new` filled with a TKD."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from qsmbench.cli.main import main
+
+SRC = Path(__file__).parents[2] / "src"
 
 THEIR_TKD = """
 import json, sys
@@ -39,3 +44,11 @@ def their_qsm(parent: Path) -> Path:
     with (made / "algorithm.yml").open("a") as file:
         file.write("parameters:\n  - {name: threshold, default: 0.2}\n")
     return made
+
+
+def installed_method(parent: Path) -> str:
+    """Write and install the package `my-own-qsm` below ``parent``; return the PYTHONPATH that has it and qsmbench."""
+    assert main(["new-method", "my-own-qsm", "--out-dir", str(parent)]) == 0
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([*pip, str(parent / "site"), str(parent / "my-own-qsm")], check=True, capture_output=True)
+    return os.pathsep.join([str(parent / "site"), str(SRC)])

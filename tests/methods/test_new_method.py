@@ -3,27 +3,21 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from foreign_folder import installed_method
 
 from qsmbench.cli.main import main
 from qsmbench.methods import checks
 from qsmbench.methods.checks import Candidate, example, run_checks
 from qsmbench.methods.contract import Method
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The package in a folder of its own, and the environment in which Python finds it."""
     folder = tmp_path_factory.mktemp("new")
-    assert main(["new-method", "my-own-qsm", "--out-dir", str(folder)]) == 0
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
-    subprocess.run([*pip, str(folder / "site"), str(folder / "my-own-qsm")], check=True, capture_output=True)
-    paths = os.pathsep.join([str(folder / "site"), str(ROOT / "src")])
-    return folder, {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return folder, {**os.environ, "PYTHONPATH": installed_method(folder), "OMP_NUM_THREADS": "1"}
 
 
 def qsmbench(installed, *words):

@@ -9,10 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from foreign_folder import their_qsm
-from tiny_run import ROOT, run, tiny
-
-from qsmbench.cli.main import main
+from foreign_folder import installed_method, their_qsm
+from tiny_run import run, tiny
 
 pytestmark = pytest.mark.workflow
 
@@ -21,9 +19,7 @@ pytestmark = pytest.mark.workflow
 def ran(tmp_path_factory):
     """A run with a method of an installed package, one of a folder, and a folder that ends with status 3."""
     folder = tmp_path_factory.mktemp("foreign")
-    assert main(["new-method", "my-own-qsm", "--out-dir", str(folder)]) == 0
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
-    subprocess.run([*pip, str(folder / "site"), str(folder / "my-own-qsm")], check=True, capture_output=True)
+    path = installed_method(folder)
     their_qsm(folder)
     their_qsm(folder / "broken").joinpath("run.sh").write_text("echo out of luck; exit 3")
     config = tiny(folder)
@@ -39,7 +35,7 @@ def ran(tmp_path_factory):
     config["report"] = {"subjects_shown": 1}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(config))
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "site"), str(ROOT / "src"), *([before] if before else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([path, *([before] if before else [])])
     run(folder, "--cores", "2")
     yield folder
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

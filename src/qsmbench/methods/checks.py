@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
+from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, ReconstructionError
 from qsmbench.methods.registry import METHODS, build
@@ -62,20 +63,33 @@ class Outcome(NamedTuple):
     message: str
 
 
+EXAMPLE_GRID = Grid((30, 25, 18), (0.8, 1.0, 2.2), (0.31, -0.22, 0.92))
+
+
+def ellipsoid(shape: Shape, fraction: float) -> NDArray[np.bool_]:
+    """Return a body that fills ``fraction`` of each axis."""
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    inside: NDArray[np.bool_] = (x / fraction) ** 2 + (y / fraction) ** 2 + (z / fraction) ** 2 < 1
+    return inside
+
+
+def example_chi() -> NDArray[np.float32]:
+    """Return a smooth random susceptibility of about 0.05 ppm in an ellipsoid of EXAMPLE_GRID."""
+    chi = gaussian_filter(np.random.default_rng(5).standard_normal(EXAMPLE_GRID.shape), 1.5)
+    chi *= 0.05 / chi.std()
+    return np.where(ellipsoid(EXAMPLE_GRID.shape, 0.85), chi, 0).astype(np.float32)
+
+
 def example() -> Scan:
-    """Return the scan of the checks: the field of a smooth random chi with 1 ppb of noise, and a magnitude."""
-    grid = Grid((30, 25, 18), (0.8, 1.0, 2.2), (0.31, -0.22, 0.92))
-    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in grid.shape], indexing="ij")
-    radius = sum(a**2 for a in axes)
-    chi = gaussian_filter(np.random.default_rng(5).standard_normal(grid.shape), 1.5)
-    chi = np.where(radius < 0.72, chi * 0.05 / chi.std(), 0).astype(np.float32)
+    """Return the scan of the checks: the field of `example_chi` with 1 ppb of noise, and a magnitude of its edges."""
+    grid, chi = EXAMPLE_GRID, example_chi()
     field = forward_field(torch.from_numpy(chi), grid).numpy()
-    noise = np.random.default_rng(6).normal(scale=1e-3, size=grid.shape)
+    noise = np.random.default_rng(6).normal(scale=1e-3, size=field.shape)
     return Scan(
         local_field=torch.from_numpy((field + noise).astype(np.float32)),
-        mask=torch.from_numpy(radius < 0.64),
+        mask=torch.from_numpy(ellipsoid(grid.shape, 0.8)),
         grid=grid,
-        magnitude=torch.from_numpy(1 + 4 * np.abs(chi)),
+        magnitude=torch.from_numpy((1 + 4 * np.abs(chi)).astype(np.float32)),
         field_noise=torch.full(grid.shape, 1e-3),
         b0=3.0,
         echo_times=(0.005, 0.010, 0.015),
