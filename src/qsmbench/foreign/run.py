@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,15 @@ def environment(params: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
     found["QSMCI_B0_DIR"] = " ".join(map(str, params["B0_dir"]))
     found["QSMCI_VOXEL_SIZE"] = " ".join(map(str, params["voxel_size"]))
     return found | {f"QSMCI_SET_{name.upper()}": str(value) for name, value in overrides.items()}
+
+
+def local_environment() -> dict[str, str]:
+    """Return this process's environment, in which `python3` is the Python that runs qsmbench, whoever started it.
+
+    A job of the workflow, a cluster's and the audit's then find the same packages.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path}
 
 
 def command_line(
@@ -129,7 +139,7 @@ def run_folder(
         subprocess.Popen(
             command,
             cwd=manifest.folder,
-            env={**os.environ, **variables} if runner == "local" else None,
+            env=local_environment() | variables if runner == "local" else None,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
