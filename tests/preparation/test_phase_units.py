@@ -144,3 +144,85 @@ def test_a_lopsided_range_is_said():
 def test_constant_phase_is_refused():
     with pytest.raises(InputError, match="scan: the phase is 0 everywhere"):
         to_radians(np.zeros((1, 3, 3, 3), np.float32), "scan")
+
+
+def masked_head(largest, air=0.0):
+    """An unwrapped phase from 0 to ``largest`` rad, largest at its rim, in an ellipsoid; outside noise of +-air."""
+    shape = (24, 20, 18)
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    inside = x**2 + y**2 + z**2 < 0.8
+    one = np.maximum(z, 0) ** 2 + 0.4 * x**2
+    one = largest * (one - one[inside].min()) / np.ptp(one[inside])
+    noise = np.random.default_rng(2).uniform(-air, air, (2, *shape))
+    phase = np.where(inside, np.stack([0.5 * one, one]), noise).astype(np.float32)
+    magnitude = np.where(inside, 100.0, np.random.default_rng(3).rayleigh(3.0, (2, *shape))).astype(np.float32)
+    return phase, magnitude, inside
+
+
+def wrapped(phase):
+    return np.angle(np.exp(1j * phase.astype(np.float64))).astype(np.float32)
+
+
+# What a file holds of radians.
+AS = {
+    "float": lambda p: p,
+    "negative": lambda p: -p,
+    "int16 of 4096": lambda p: np.round(p * 4096 / np.pi),
+    "mrad": lambda p: np.round(1000 * p),
+    "degrees": lambda p: p * 180 / np.pi,
+    "thousandths of pi": lambda p: 1000 * p / np.pi,
+}
+
+
+@pytest.mark.parametrize("air", [0.0, np.pi])
+@pytest.mark.parametrize("largest", [7.0, 8.2, 13.0, 33.0])
+@pytest.mark.parametrize("store", AS)
+def test_the_rim_of_an_unwrapped_phase_is_no_wrap(store, largest, air):
+    phase, magnitude, _ = masked_head(largest, air)
+    with pytest.raises(InputError, match="nothing tells its scale"):
+        to_radians(AS[store](phase).astype(np.float32), "scan", magnitude=magnitude)
+
+
+@pytest.mark.parametrize("air", [0.0, np.pi])
+@pytest.mark.parametrize("largest", [13.0, 33.0])
+@pytest.mark.parametrize("store", AS)
+def test_wraps_inside_a_masked_head_tell_the_scale(store, largest, air):
+    phase, magnitude, inside = masked_head(largest, air)
+    stored = AS[store](wrapped(phase)).astype(np.float32)
+    found = to_radians(stored, "scan", magnitude=magnitude)
+    sign = -1 if store == "negative" else 1
+    assert apart(sign * found.phase[:, inside], phase[:, inside]) < 0.1
+
+
+@pytest.mark.parametrize("value", [-4096.0 - 300, -5000.0, -9999.0, 6000.0, 65535.0, -32768.0])
+@pytest.mark.parametrize("share", [0.01, 0.2])
+def test_padding_near_the_range_is_told_from_it(value, share):
+    phase = full_phase()
+    stored = np.round(phase * 4096 / np.pi).clip(-4096, 4094).astype(np.float32)
+    out = np.random.default_rng(4).random(SHAPE) < share
+    stored[out] = value
+    found = to_radians(stored, "scan")
+    assert apart(found.phase[~out], phase[~out]) < 3e-3
+    assert f"padding ({value:g})" in found.warnings[0]
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_degrees_that_are_radians_are_refused_and_ones_that_claim_radians_said(filled):
+    phase = full_phase() if filled else smooth(3.0)
+    with pytest.raises(InputError, match=r"said to be in degrees.*--phase-scale"):
+        to_radians(phase, "scan", declared=Declared("deg"))
+    near_one = to_radians(smooth(0.98), "scan", declared=Declared("rad"))
+    assert "if 1 stands for pi" in near_one.warnings[0]
+    beyond = to_radians(smooth(160.0), "scan", declared=Declared("rad"))
+    assert "goes beyond a turn" in beyond.warnings[0]
+
+
+@pytest.mark.parametrize("factors", [(1.0, 0.5), (0.3, 1.0), (1.0, 3.0)])
+def test_echoes_with_scales_of_their_own_are_refused_or_said(factors):
+    phase = full_phase() * np.array(factors, np.float32)[:, None, None, None]
+    with pytest.raises(InputError, match="echoes are scaled differently"):
+        to_radians(phase, "scan")
+    first, magnitude, _ = masked_head(5.8)
+    both = wrapped(np.stack([0.9 * first[1] - 2.6, 3 * first[1]]))
+    each = both / np.abs(both).max(axis=(1, 2, 3), keepdims=True)
+    assert any("scaled one by one" in line for line in to_radians(each, "scan", magnitude=magnitude).warnings)

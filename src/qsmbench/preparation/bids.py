@@ -71,7 +71,7 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
         magnitude = stacks["mag"]
         declared = replace(said.declared, units="rad" if settings.units == "rad" else said.declared.units)
         declared = replace(declared, slope=scaled[0], intercept=scaled[1])
-        found = to_radians(stacks["phase"], name, settings.scale, declared)
+        found = to_radians(stacks["phase"], name, settings.scale, declared, magnitude)
         phase, scaling = found.phase, found.scaling
         warnings += found.warnings
     else:

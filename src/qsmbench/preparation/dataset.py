@@ -158,7 +158,8 @@ def prepare_files(
     if b0_dir is None:
         warnings += [f"{phase[0]}: {doubt}" for doubt in first.frames.doubts()]
     units = "rad" if settings.phase.units == "rad" else text(stated, "Units")
-    found = to_radians(phases, name, settings.phase.scale, Declared(units, text(stated, "Manufacturer"), *scaled))
+    declared = Declared(units, text(stated, "Manufacturer"), *scaled)
+    found = to_radians(phases, name, settings.phase.scale, declared, magnitudes)
     radians, scaling = found.phase, found.scaling
     warnings += found.warnings
     logger.info("%s: phase %s", name, scaling)

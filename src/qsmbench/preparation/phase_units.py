@@ -1,11 +1,10 @@
 """What the stored numbers of a phase image mean: radians, a scanner's integers, or any linear scale.
 
 Scanners store phase as integers (Siemens 0..4095 or, rescaled, -4096..4094; GE and Philips in thousandths of a radian
-or other steps) and converters rescale them or not. What tells the scale is a wrap: where neighbours lie at opposite
-ends of the range, the ends are one and the same angle and the range is a whole turn. Noise around the head makes such
-pairs, and so do wraps in it. A range without them (a masked image of a short echo, an unwrapped one) is filled by an
-unknown part of a turn: then a sidecar, a header or the user must say the scale, or the scan is refused. Values that lie
-apart from all others at an end of the range are padding and no phase.
+or other steps) and converters rescale them or not. What tells the scale is a wrap (`phase_range`): where neighbours lie
+at opposite ends of the range, the ends are one and the same angle and the range is a whole turn. Noise around the head
+makes such pairs, and so do wraps in it. A range without them (a masked image of a short echo, an unwrapped one) is
+filled by an unknown part of a turn: then a sidecar, a header or the user must say the scale, or the scan is refused.
 """
 
 from __future__ import annotations
@@ -17,14 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
+from qsmbench.preparation.phase_range import Range, measure
 
 TURN = 2 * np.pi
-# Neighbours that differ by this share of the range lie at its opposite ends.
-_OPPOSITE = 0.75
-# So many of all pairs of neighbours, and at least so many, make a wrap; Gaussian noise alone has fewer (ours).
-_WRAPS, _FEWEST_WRAPS = 1e-4, 8
-# A value at an end of the range is padding where the next one is farther away than this share of the others' range.
-_GAP = 0.2
 # Turns in use. Integers: -4096..4096, 0..4095, thousandths of a radian. Else: radians, -1..1, degrees.
 _INTEGER_TURNS = (8192.0, 4096.0, 1000 * TURN)
 _TURNS = (TURN, 2.0, 360.0)
@@ -94,7 +88,11 @@ def parse_scale(text: str) -> float:
 
 
 def to_radians(
-    stored: NDArray[np.float32], name: str, scale: str | None = None, declared: Declared = NOTHING
+    stored: NDArray[np.float32],
+    name: str,
+    scale: str | None = None,
+    declared: Declared = NOTHING,
+    magnitude: NDArray[np.float32] | None = None,
 ) -> Radians:
     """Return the phase in rad.
 
@@ -103,15 +101,15 @@ def to_radians(
         name: how messages call the acquisition.
         scale: what the user says (`parse_scale`); it goes before everything else.
         declared: what the files say.
+        magnitude: (n_echoes, x, y, z), any unit: which neighbours are alike.
 
     Raises:
         InputError: constant phase, a scale that cannot be, or one that nothing tells.
     """
     if not float(stored.max()) > float(stored.min()):
         raise InputError(f"{name}: the phase is {stored.min():g} everywhere; check which files hold the phase")
-    padding = _padding(stored)
-    kept = stored[~padding] if padding is not None else stored
-    low, high = float(kept.min()), float(kept.max())
+    found = measure(stored, magnitude)
+    padding, low, high = found.padding, found.low, found.high
     shown = f"{low:.6g} to {high:.6g}"
     warnings = []
     if padding is not None:
@@ -125,7 +123,7 @@ def to_radians(
                 f"{shown}; it is radians a stored unit: did you mean pi/{scale}?"
             )
     else:
-        factor, zero, said, doubts = _find(stored, padding, (low, high), name, declared)
+        factor, zero, said, doubts = _find(stored, found, name, declared)
         warnings += [f"{name}: {doubt}" for doubt in doubts]
     phase = stored if factor == 1.0 and zero == 0.0 else ((stored - np.float32(zero)) * np.float32(factor))
     if padding is not None:
@@ -138,31 +136,15 @@ _DEG = ("deg", "degree", "degrees", "°")
 
 
 def _find(
-    stored: NDArray[np.float32],
-    padding: NDArray[np.bool_] | None,
-    ends: tuple[float, float],
-    name: str,
-    declared: Declared,
+    stored: NDArray[np.float32], found: Range, name: str, declared: Declared
 ) -> tuple[float, float, str, list[str]]:
     """Radians a unit, the value that is 0, what is said of them, and doubts."""
-    low, high = ends
+    low, high = found.low, found.high
     width, shown = high - low, f"{low:.6g} to {high:.6g}"
-    wraps = _wraps(stored, padding, width)
+    wraps = found.wraps
     units = declared.units.strip().lower()
-    if units in _DEG:
-        return float(np.pi / 180), 0.0, f"rescaled from degrees, as its sidecar says ({shown})", []
-    if units in _RAD:
-        if width > _MOST_TURNS * TURN:
-            raise InputError(f"{name}: the phase is said to be in rad, but goes from {shown}; {_REMEDY}")
-        if wraps and not _SHORT * TURN < width < 1.05 * TURN:
-            raise InputError(
-                f"{name}: the phase is said to be in rad, but wraps from {low:.6g} to {high:.6g}, which is no turn of "
-                f"2 pi; {_REMEDY}"
-            )
-        whole = max(-low, high) > np.pi * _LONG and bool((stored == np.rint(stored)).all())
-        if whole:
-            raise InputError(f"{name}: the phase is said to be in rad, but holds whole numbers from {shown}; {_REMEDY}")
-        return 1.0, 0.0, f"taken as radians ({shown})", []
+    if units in _DEG or units in _RAD:
+        return _declared(stored, found, name, "rad" if units in _RAD else "degrees")
     # dcm2niix keeps a scanner's slope and intercept: what 0..4095 become is then the range of a whole turn.
     slope, middle = declared.slope, declared.intercept + 2048 * declared.slope
     steps = 4096 * abs(slope)
@@ -176,12 +158,26 @@ def _find(
             [],
         )
     whole = bool((stored == np.rint(stored)).all())
+    if found.apart:
+        which = ", ".join(map(str, found.apart))
+        raise InputError(
+            f"{name}: the phase goes from {shown}, but echo {which} wraps within less of it: echoes are scaled "
+            "differently; bring them to one scale, or to radians"
+        )
     if wraps:
         known = (
             [(t, _SHORT) for t in _INTEGER_TURNS] if whole else [(t, _SHORT if t == TURN else _NEAR) for t in _TURNS]
         )
         exact = next((t for t, least in known if least * t <= width <= _LONG * t), None)
-        return _by_turn(low, high, exact, shown)
+        if exact is not None or found.dense:
+            factor, zero, said, doubts = _by_turn(low, high, exact, shown)
+            if found.stretched:
+                which = ", ".join(map(str, found.stretched))
+                doubts.append(
+                    f"echo {which} reaches the ends of the range ({shown}) without a wrap: were echoes scaled one by one? Give "
+                    "the phase as it was reconstructed"
+                )
+            return factor, zero, said, doubts
     maker = declared.manufacturer.lower()
     if whole and "siemens" in maker and max(-low, high) <= 4096:
         zero, turn = (2048.0, 4096.0) if low >= 0 else (0.0, 8192.0)
@@ -196,6 +192,37 @@ def _find(
         f"{name}: the phase goes from {shown} without a wrap from end to end, so nothing tells its scale (a scale in "
         f"use that is not filled, or already unwrapped?); {_REMEDY}"
     )
+
+
+def _declared(
+    stored: NDArray[np.float32], found: Range, name: str, what: str
+) -> tuple[float, float, str, list[str]]:
+    """A phase that its sidecar says to be in rad or in degrees: taken for it, unless the numbers say otherwise."""
+    low, high = found.low, found.high
+    width, shown, turn = high - low, f"{low:.6g} to {high:.6g}", TURN if what == "rad" else 360.0
+    said = f"{name}: the phase is said to be in {what}, but"
+    if width > _MOST_TURNS * turn:
+        raise InputError(f"{said} goes from {shown}; {_REMEDY}")
+    if found.wraps and not _SHORT * turn < width < 1.05 * turn:
+        raise InputError(f"{said} wraps from {low:.6g} to {high:.6g}, which is no turn of {turn:.6g}; {_REMEDY}")
+    if what == "degrees":
+        if width <= _LONG * TURN:
+            raise InputError(f"{said} goes from {shown} only, as radians do; {_REMEDY}")
+        return float(np.pi / 180), 0.0, f"rescaled from degrees, as its sidecar says ({shown})", []
+    if max(-low, high) > np.pi * _LONG and bool((stored == np.rint(stored)).all()):
+        raise InputError(f"{said} holds whole numbers from {shown}; {_REMEDY}")
+    doubts = []
+    if not found.wraps and width > _LONG * TURN:
+        doubts.append(
+            f"the phase ({shown}) goes beyond a turn without a wrap and is taken for unwrapped radians, as its sidecar "
+            "says; if it is not, say so with --phase-scale"
+        )
+    if not found.wraps and 0.9 <= max(-low, high) <= _LONG and min(-low, high) > 0.5:
+        doubts.append(
+            f"the phase ({shown}) is taken for radians, as its sidecar says; if 1 stands for pi, say so with "
+            "--phase-scale pi"
+        )
+    return 1.0, 0.0, f"taken as radians ({shown})", doubts
 
 
 def _by_turn(low: float, high: float, exact: float | None, shown: str) -> tuple[float, float, str, list[str]]:
@@ -217,34 +244,3 @@ def _by_turn(low: float, high: float, exact: float | None, shown: str) -> tuple[
         what += "; the range is lopsided, so check the scale"
         doubts.append(f"the phase goes from {shown}, which is lopsided; check its scale, or give it as --phase-scale")
     return TURN / turn, zero, f"rescaled from {what} ({shown})", doubts
-
-
-def _padding(stored: NDArray[np.float32]) -> NDArray[np.bool_] | None:
-    """Where the stored value lies apart from all others at an end of the range; None where no such value is."""
-    values = np.unique(stored)
-    first, last = 0, len(values) - 1
-    for _ in range(2):
-        if last - first > 2 and values[first + 1] - values[first] > _GAP * (values[last] - values[first + 1]):
-            first += 1
-        if last - first > 2 and values[last] - values[last - 1] > _GAP * (values[last - 1] - values[first]):
-            last -= 1
-    # A few values only are no phase of which one could stand apart.
-    if (first, last) == (0, len(values) - 1) or last - first < 8:
-        return None
-    return np.asarray((stored < values[first]) | (stored > values[last]))
-
-
-def _wraps(stored: NDArray[np.float32], padding: NDArray[np.bool_] | None, width: float) -> bool:
-    """Whether neighbours lie at opposite ends of the range often enough for these to be the same angle."""
-    n_opposite = n_pairs = 0
-    for axis in range(1, stored.ndim):
-        low, high = (
-            (slice(None),) * axis + (slice(None, -1),),
-            (slice(None),) * axis + (slice(1, None),),
-        )
-        opposite = np.abs(stored[high] - stored[low]) > _OPPOSITE * width
-        if padding is not None:
-            opposite &= ~(padding[high] | padding[low])
-        n_opposite += int(np.count_nonzero(opposite))
-        n_pairs += opposite.size
-    return n_opposite >= max(_FEWEST_WRAPS, _WRAPS * n_pairs)
