@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qsmbench.api_inputs import echoes_of, grid_of, volume_of
+from qsmbench.api_inputs import acquisition_of, grid_of, scan_of, volume_of
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 
@@ -105,15 +105,14 @@ def load_scan(
     >>> load_scan(np.zeros(mask.shape), mask, voxel_size=(1, 1, 2), b0=3)
     <Scan: 8x8x6 voxels of 1x1x2 mm, B0 3 T along (0, 0, 1), 384 voxels inside, local field of SD 0.0 ppb>
     """
-    import torch
-
-    from qsmbench.core.scan import Scan
-
-    given = {"local_field": local_field, "mask": mask, "magnitude": magnitude, "field_noise": field_noise}
-    affines: list[NDArray[np.float64]] = []
-    volumes = {n: torch.from_numpy(volume_of(source, affines)) for n, source in given.items() if source is not None}
-    grid = grid_of(volumes["local_field"].shape, affines, voxel_size, b0_dir)
-    return Scan(**volumes, grid=grid, b0=b0, echo_times=tuple(echo_times))
+    return scan_of(
+        {"local_field": local_field, "magnitude": magnitude, "field_noise": field_noise},
+        mask,
+        voxel_size=voxel_size,
+        b0_dir=b0_dir,
+        b0=b0,
+        echo_times=echo_times,
+    )
 
 
 def reconstruct(
@@ -227,24 +226,14 @@ def prepare(
     Raises:
         InputError: everything that is wrong with the input, a line each.
     """
-    from qsmbench.preparation.echoes import Echoes
-    from qsmbench.preparation.phase_units import Declared, to_radians
     from qsmbench.preparation.pipeline import prepare as run
     from qsmbench.preparation.settings import PreparationSettings
 
     chosen = PreparationSettings.model_validate(dict(settings or {}))
-    affines: list[NDArray[np.float64]] = []
-    phases, magnitudes = echoes_of(phase, affines), echoes_of(magnitude, affines)
-    said: tuple[str, ...] = ()
-    radians = phases
-    if affines or chosen.phase.scale is not None:
-        scaled = to_radians(phases, "phase", chosen.phase.scale, Declared("rad" if chosen.phase.units == "rad" else ""))
-        radians, said = scaled.phase, scaled.warnings
-    if chosen.phase.flipped:
-        radians = -radians
-    grid = grid_of(phases.shape[1:], affines, voxel_size, b0_dir)
-    inside = None if mask is None else volume_of(mask, affines) > 0
-    found = run(Echoes(radians, magnitudes, grid, tuple(echo_times), b0), chosen, inside)
+    echoes, inside, said = acquisition_of(
+        phase, magnitude, mask, chosen.phase, echo_times=echo_times, b0=b0, voxel_size=voxel_size, b0_dir=b0_dir
+    )
+    found = run(echoes, chosen, inside)
     return replace(found, warnings=(*said, *found.warnings))
 
 

@@ -1,7 +1,7 @@
 """The unit of a field map, told by its sidecar or the user, and its way to ppm.
 
 Other tools keep fields in Hz, rad/s, tesla or parts per billion. A field in ppm of a head stays below some 10 ppm, at
-implants too; larger values are no ppm, and are questioned.
+implants too, and has 0.01 to 0.05 ppm in most of its voxels; other values are no ppm, and are questioned.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ _NAMES = {
     "t": "t",
     "tesla": "t",
 }
-# Beyond this a local field in ppm is questioned: air in tissue makes 9.4 / 3 (ours).
-_IMPLAUSIBLE = 10.0
+# A local field in ppm is questioned beyond the first (air in tissue makes 9.4 / 3), and where its root mean square in
+# the mask is above the second (tissue: 0.01 to 0.05) or below the third, which is less than any noise (ours).
+_IMPLAUSIBLE, _LARGE, _SMALL = 10.0, 0.3, 1e-4
 
 
 def to_ppm(
@@ -73,9 +74,10 @@ def to_ppm(
         field = (field / np.float32(per_ppm)).astype(np.float32)
     inside = np.abs(field[mask & np.isfinite(field)])
     largest = float(inside.max()) if inside.size else 0.0
-    if largest > _IMPLAUSIBLE:
+    rms = float(np.sqrt(np.mean(inside.astype(np.float64) ** 2))) if inside.size else 0.0
+    if largest > _IMPLAUSIBLE or rms > _LARGE or 0 < rms < _SMALL:
         notes.append(
-            f"{name}: a field of up to {largest:.3g} ppm is not one of tissue: is it in ppm? Give --field-units "
-            f"({', '.join(UNITS)}), or Units in its sidecar"
+            f"{name}: a field of up to {largest:.3g} ppm is not one of tissue (root mean square {rms:.2g}): is it in "
+            f"ppm? Give --field-units ({', '.join(UNITS)}), or Units in its sidecar"
         )
     return field, notes

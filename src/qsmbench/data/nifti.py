@@ -30,6 +30,8 @@ from qsmbench.data.mask_values import as_mask
 _NIFTI1: Any = nib.Nifti1Image
 _NIFTI2: Any = nib.Nifti2Image
 _Header: TypeAlias = tuple[NDArray[np.float64], Triple, Frames, float, float, int | None]
+# Voxels of histology and of a whole head in one, mm: beyond them lengths are not in mm (ours).
+_FINEST, _COARSEST = 0.005, 150.0
 # On the 2016 COSMOS map (160^3) level 6 is 6 % smaller than level 1 for 0.06 s more; on a noisy map they are equal.
 _COMPRESSION = 6
 
@@ -239,6 +241,11 @@ def _geometry(path: Path, image: Any, frames: Frames) -> tuple[NDArray[np.float6
         raise InputError(
             f"{path} contradicts itself: voxels of {_mm(lengths)} by its affine, of {_mm(zooms)} by its pixdim; "
             "correct its header"
+        )
+    if not (lengths.min() > _FINEST and lengths.max() < _COARSEST):
+        raise InputError(
+            f"{path} has voxels of {_mm(lengths)}, which no image of an object has; are its lengths in m or in "
+            "micrometres? Convert its header to mm"
         )
     x, y, z = lengths.tolist()
     return affine, (x, y, z)

@@ -17,7 +17,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.data.field_units import to_ppm
 from qsmbench.data.frames import Frames
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
-from qsmbench.data.sidecars import b0_dir_of, number, read_sidecar, text
+from qsmbench.data.sidecars import b0_dir_of, b0_of, number, read_sidecar, text
 
 
 def read_scan(
@@ -83,7 +83,7 @@ def read_scan_and_notes(
         b0_dir = b0_dir_of(said, str(local_field))
         if b0_dir is None:
             doubts += [f"{local_field}: {doubt}" for doubt in first.frames.doubts()]
-    b0 = number(said.get("MagneticFieldStrength")) if b0 is None else b0
+    b0 = b0_of(said, str(local_field)) if b0 is None else b0
     stated_times = said.get("EchoTimes")
     if not echo_times and isinstance(stated_times, list):
         found = [number(t) for t in stated_times]

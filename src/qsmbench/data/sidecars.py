@@ -13,6 +13,7 @@ from typing import Any
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
+from qsmbench.core.units import GAMMA_MHZ_PER_T
 
 B0_DIR = "B0_dir"
 
@@ -63,6 +64,31 @@ def text(metadata: Mapping[str, Any], key: str) -> str:
     """Return a text value, empty where there is none."""
     value = metadata.get(key)
     return value if isinstance(value, str) else ""
+
+
+def b0_of(metadata: Mapping[str, Any], where: str) -> float | None:
+    """Return the main field (T) that a sidecar states, by its protons' ImagingFrequency (MHz) where it states no other.
+
+    Raises:
+        InputError: the two contradict each other.
+    """
+    stated, frequency = number(metadata.get("MagneticFieldStrength")), number(metadata.get("ImagingFrequency"))
+    nucleus = text(metadata, "ImagedNucleus") or "1H"
+    if frequency is None or not frequency > 0 or nucleus not in ("1H", "H1", "H"):
+        return stated
+    by_frequency = frequency / GAMMA_MHZ_PER_T
+    # Frequencies that are no magnet's in MHz are in another unit, and no help.
+    if not 0.1 < by_frequency < 25:
+        return stated
+    if stated is None:
+        return by_frequency if metadata.get("MagneticFieldStrength") is None else None
+    # Makers round: 2.89 T is sold as 3 T.
+    if stated > 0 and abs(by_frequency - stated) > 0.1 * stated:
+        raise InputError(
+            f"{where}: MagneticFieldStrength is {stated:g} T, but an ImagingFrequency of {frequency:g} MHz is that of "
+            f"{by_frequency:.3g} T; correct the sidecar"
+        )
+    return stated
 
 
 def b0_dir_of(metadata: Mapping[str, Any], where: str) -> Triple | None:

@@ -30,13 +30,23 @@ from qsmbench.preparation.settings import PhaseSettings
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """An acquisition as read: the echoes, how its phase was scaled, a mask, what is doubtful, the header's matrices."""
+    """An acquisition as read.
+
+    Attributes:
+        echoes: its echoes.
+        phase_scaling: how its phase was scaled, one sentence.
+        mask: that was given.
+        warnings: what is doubtful, one line each.
+        frames: the header's matrices.
+        sources: names of the files.
+    """
 
     echoes: Echoes
     phase_scaling: str
     mask: NDArray[np.bool_] | None
     warnings: tuple[str, ...] = ()
     frames: Frames = NO_FRAMES
+    sources: tuple[str, ...] = ()
 
 
 def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None = None) -> Loaded:
@@ -75,6 +85,13 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
         phase, scaling = found.phase, found.scaling
         warnings += found.warnings
     else:
+        for part in parts:
+            # Noise alone has both signs; converters add an offset to store them as unsigned integers.
+            if not (stacks[part].min() < 0 < stacks[part].max()):
+                raise InputError(
+                    f"{name}: part-{part} goes from {stacks[part].min():g} to {stacks[part].max():g}, but a real or "
+                    "imaginary part has both signs; take off the offset that it was stored with"
+                )
         signal = stacks["real"] + 1j * stacks["imag"]
         magnitude, phase, scaling = np.abs(signal), np.angle(signal), "from real and imaginary parts"
     echoes = Echoes(-phase if settings.flipped else phase, magnitude, grid, said.times, said.b0, name, first.slice_axis)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.core.grid import Triple
-from qsmbench.data.sidecars import b0_dir_of, number, read_json, text
+from qsmbench.data.sidecars import B0_DIR, b0_dir_of, b0_of, number, read_json, text
 from qsmbench.preparation.bids_files import parse_name
 from qsmbench.preparation.echoes import check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
@@ -71,6 +71,8 @@ def read_sidecars(
     """
     name, root = place
     times: list[float] = []
+    directions: dict[Triple, Path] = {}
+    units: dict[str, Path] = {}
     fields: dict[float, Path] = {}
     said = Said()
     for echo in numbers:
@@ -85,6 +87,9 @@ def read_sidecars(
                 continue
             for key, unit in (("EchoTime", "s"), ("MagneticFieldStrength", "T")):
                 value = number(metadata.get(key))
+                if key == "MagneticFieldStrength":
+                    with mistakes.collected():
+                        value = b0_of(metadata, str(path))
                 if value is None:
                     what = "lacks" if metadata.get(key) is None else f"has {str(metadata[key])[:40]!r} for"
                     mistakes.add(f"{path}: its sidecar {what} {key}; give a number in {unit}")
@@ -94,13 +99,17 @@ def read_sidecars(
                     fields[value] = path
             with mistakes.collected():
                 said.b0_dir = b0_dir_of(metadata, str(path)) or said.b0_dir
+                if said.b0_dir is not None and metadata.get(B0_DIR) is not None:
+                    directions.setdefault(said.b0_dir, path)
             if part == "phase":
+                units.setdefault(text(metadata, "Units").strip().lower(), path)
                 said.declared = Declared(text(metadata, "Units"), text(metadata, "Manufacturer"))
         if len(of_echo) == 2 and abs(of_echo[0] - of_echo[1]) > _SAME_TIME:
             path = files[parts[1]][echo]
             mistakes.add(f"{path}: EchoTime is {of_echo[1]:g} s, but {of_echo[0]:g} s for part-{parts[0]}; correct one")
         times.extend(of_echo[:1])
     first = files[parts[0]][numbers[0]] if numbers else root
+    _check_alike(directions, units, f"{first.parent}", name, mistakes)
     if len(fields) > 1:
         shown = " and ".join(f"{b0:g} T ({path.name})" for b0, path in fields.items())
         mistakes.add(f"{first.parent}: MagneticFieldStrength differs within {name}: {shown}")
@@ -112,3 +121,20 @@ def read_sidecars(
             check_echo_times(tuple(times), str(first))
     said.times, said.b0 = tuple(times), next(iter(fields), None)
     return said
+
+
+def _check_alike(
+    directions: Mapping[Triple, Path], units: Mapping[str, Path], where: str, name: str, mistakes: Mistakes
+) -> None:
+    """Note directions of B0, or units of phase, that differ between the files of an acquisition."""
+    if len(directions) > 1 and not _alike(list(directions)):
+        shown = " and ".join(f"{list(d)} ({path.name})" for d, path in list(directions.items())[:2])
+        mistakes.add(f"{where}: {B0_DIR} differs within {name}: {shown}; correct the sidecars")
+    if len(units) > 1:
+        shown = " and ".join(f"'{u}' ({path.name})" for u, path in list(units.items())[:2])
+        mistakes.add(f"{where}: the phase's Units differ within {name}: {shown}; bring all echoes to one scale")
+
+
+def _alike(directions: list[Triple]) -> bool:
+    """Whether directions (unit vectors) are one but for rounding; the dipole field does not know the sense."""
+    return all(abs(sum(a * b for a, b in zip(directions[0], d, strict=True))) > 1 - 1e-5 for d in directions[1:])

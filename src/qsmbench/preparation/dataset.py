@@ -10,22 +10,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
-from qsmbench.core.grid import Grid
-from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
-from qsmbench.data.sidecars import b0_dir_of, text
 from qsmbench.preparation import bids
 from qsmbench.preparation.bids_files import survey
-from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
+from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.errors import Mistakes
-from qsmbench.preparation.loose_files import in_order
+from qsmbench.preparation.loose_scan import load_files
 from qsmbench.preparation.outputs import loose_path, output_path, write_description, write_outputs
-from qsmbench.preparation.phase_units import Declared, to_radians
 from qsmbench.preparation.pipeline import Prepared, prepare
 from qsmbench.preparation.settings import PreparationSettings
 
@@ -127,73 +121,27 @@ def prepare_files(
     Raises:
         InputError: everything that is wrong, one line each; nothing is then written.
     """
-    mistakes = Mistakes()
-    name = phase[0].name
-    stated: dict[str, Any] = {}
-    with mistakes.collected():
-        phase, magnitude, times, stated = in_order(phase, magnitude, echo_times)
-    mistakes.check()
-    with mistakes.collected():
-        check_echo_times(times, name)
-    with mistakes.collected():
-        check_b0(b0, name)
-    with mistakes.collected():
-        b0_dir = b0_dir or b0_dir_of(stated, str(phase[0]))
-    phases, first, scaled = _read_echoes("phase", phase, len(times), None, mistakes)
-    magnitudes, first, _ = _read_echoes("magnitude", magnitude, len(times), first, mistakes)
-    grid, inside = None, None
-    warnings: list[str] = []
-    if first is not None:
-        with mistakes.collected():
-            try:
-                grid = Grid.from_affine(first.data.shape, first.affine, b0_dir)
-            except InputError as error:
-                raise InputError(f"{phase[0]}: {error}") from error
-    if mask is not None:
-        with mistakes.collected():
-            inside, notes = read_mask_and_notes(mask, like=first)
-            warnings += notes
-    mistakes.check()
-    assert grid is not None and phases is not None and magnitudes is not None and first is not None
-    if b0_dir is None:
-        warnings += [f"{phase[0]}: {doubt}" for doubt in first.frames.doubts()]
-    units = "rad" if settings.phase.units == "rad" else text(stated, "Units")
-    declared = Declared(units, text(stated, "Manufacturer"), *scaled)
-    found = to_radians(phases, name, settings.phase.scale, declared, magnitudes)
-    radians, scaling = found.phase, found.scaling
-    warnings += found.warnings
-    logger.info("%s: phase %s", name, scaling)
+    loaded = load_files(
+        phase,
+        magnitude=magnitude,
+        echo_times=echo_times,
+        b0=b0,
+        settings=settings.phase,
+        mask=mask,
+        b0_dir=b0_dir,
+    )
+    echoes, warnings = loaded.echoes, loaded.warnings
+    logger.info("%s: phase %s", echoes.name, loaded.phase_scaling)
     for line in warnings:
         logger.warning(line)
-    radians = -radians if settings.phase.flipped else radians
-    echoes = Echoes(radians, magnitudes, grid, times, b0, name, first.slice_axis)
-    prepared = prepare(echoes, settings, inside)
+    prepared = prepare(echoes, settings, loaded.mask)
     prepared = replace(prepared, warnings=(*warnings, *prepared.warnings))
     paths = {name: loose_path(out_dir, name) for name in prepared.volumes}
-    source = _source(echoes, scaling + (", negated" if settings.phase.flipped else ""))
-    source["Sources"] = [path.name for path in (*phase, *magnitude)]
-    write_outputs(paths, prepared, settings, source, first.frames)
-    _tell(name, prepared)
+    source = _source(echoes, loaded.phase_scaling)
+    source["Sources"] = list(loaded.sources)
+    write_outputs(paths, prepared, settings, source, loaded.frames)
+    _tell(echoes.name, prepared)
     return Written({}, paths, prepared.warnings)
-
-
-def _read_echoes(
-    what: str, paths: Sequence[Path], n_echoes: int, like: Volume | None, mistakes: Mistakes
-) -> tuple[NDArray[np.float32] | None, Volume | None, tuple[float, float]]:
-    volumes: list[Volume] = []
-    sound = True
-    for path in paths:
-        before = len(mistakes.lines)
-        with mistakes.collected():
-            volumes.extend(read_volumes(path, like=like or (volumes[0] if volumes else None)))
-        sound = sound and len(mistakes.lines) == before
-    if sound and len(volumes) != n_echoes:
-        mistakes.add(f"{paths[0]}: {len(volumes)} {what} volumes for {n_echoes} echo times; give one of each an echo")
-        sound = False
-    first = like or (volumes[0] if volumes else None)
-    scaled = {(v.slope, v.intercept) for v in volumes}
-    stack = np.stack([v.data for v in volumes]) if sound and volumes else None
-    return stack, first, scaled.pop() if len(scaled) == 1 else (1.0, 0.0)
 
 
 def _source(echoes: Echoes, phase_scaling: str) -> dict[str, object]:

@@ -1,8 +1,11 @@
 """Do slices and echoes fit together? What is known is put right, what is not is said, with the slices or the share.
 
+- Echoes of one and the same phase, or of a phase that is constant: refused. A magnitude that grows with the echo time
+  is one of echoes in another order: said.
 - Every second slice negated (known of reconstructions that leave a (-1)^slice in the signal): the phase steps by pi
-  between all neighbours along one axis. Where field and offset together turn by pi a slice the same would be seen, and
-  the same correction would only relabel it, so it is always made.
+  between all neighbours along one axis, in the first echo or in what a later one gained since it. Where field and
+  offset together turn by pi a slice the same would be seen, and the same correction would only relabel it, so it is
+  always made.
 - A slice that stands out: the phase (gained between the first two echoes; the phase itself of a lone echo) steps at a
   slice by more than at its neighbours by a radian: said.
 - Misfit: with three echoes or more the phases must lie on a line but for noise. The noise of the images themselves
@@ -14,15 +17,19 @@ All ours; thresholds on simulated scans.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.core.errors import InputError
 from qsmbench.core.orientation import Orientation
 from qsmbench.core.units import ppm_to_rad
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import FieldFit, noise_of_differences
 
+# A mean magnitude above this multiple of the echo's before does not decay; fat and water in phase again do less (ours).
+_BRIGHTER = 1.05
 # Steps this near to pi at this share of all slices: negated ones.
 _NEAR_PI, _ALL = 2.3, 0.9
 # A step that differs from its neighbours' by more than this many radians is one of the slice and not of the field.
@@ -47,18 +54,17 @@ def corrected_slices(echoes: Echoes, orientation: Orientation) -> tuple[Echoes, 
         n = echoes.grid.shape[axis]
         if n < 4:
             continue
-        signal = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
-        angle, sure = _steps(signal, axis)
         stored = orientation.axes[axis]
-        if sure.sum() >= 3 and np.mean(np.abs(angle[sure]) > _NEAR_PI) >= _ALL:
-            odd = np.arange(n) % 2 == 1
-            turn = np.where(odd, np.float32(np.pi), np.float32(0)).reshape([-1 if a == axis else 1 for a in range(3)])
-            phase = echoes.phase + turn
+        negated = _negated(echoes, axis)
+        if negated.any():
+            odd = (np.arange(n) % 2 == 1).reshape([-1 if a == axis else 1 for a in range(3)])
+            phase = echoes.phase + np.float32(np.pi) * (negated[:, None, None, None] & odd)
             phase -= (2 * np.pi * np.round(phase / (2 * np.pi))).astype(np.float32)
             echoes = replace(echoes, phase=phase.astype(np.float32))
+            which = "" if negated.all() else f" of echo {', '.join(str(e + 1) for e in np.flatnonzero(negated))}"
             said.append(
-                f"{echoes.name}: every second slice along axis {'xyz'[stored]} is negated (its phase is off by pi): "
-                "corrected; check that the local field has no stripes"
+                f"{echoes.name}: every second slice along axis {'xyz'[stored]}{which} is negated (its phase is off by "
+                "pi): corrected; check that the local field has no stripes"
             )
         if echoes.n_echoes > 1:
             signal = echoes.magnitude[0] * echoes.magnitude[1] * np.exp(1j * (echoes.phase[1] - echoes.phase[0]))
@@ -75,6 +81,52 @@ def corrected_slices(echoes: Echoes, orientation: Orientation) -> tuple[Echoes, 
                 "counted from 0): the field there is wrong; reconstruct the phase again, or leave these slices out"
             )
     return echoes, said
+
+
+def _negated(echoes: Echoes, axis: int) -> NDArray[np.bool_]:
+    """Which echoes (n_echoes,) have every second slice along ``axis`` negated."""
+    first = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
+    found = np.zeros(echoes.n_echoes, np.bool_)
+    for echo in range(echoes.n_echoes):
+        signal = first
+        if echo > 0:
+            # What was gained since the first: a steep offset would hide it, or look like it.
+            signal = echoes.magnitude[echo] * np.exp(1j * echoes.phase[echo]) * np.conj(first)
+        angle, sure = _steps(signal, axis)
+        alternates = sure.sum() >= 3 and np.mean(np.abs(angle[sure]) > _NEAR_PI) >= _ALL
+        found[echo] = alternates != found[0] if echo > 0 else alternates
+    return found
+
+
+def check_distinct(echoes: Echoes) -> list[str]:
+    """Refuse echoes that cannot be what they are said to be; say where a later echo is brighter.
+
+    Raises:
+        InputError: a phase that is constant, or the same as another echo's.
+    """
+    for number, phase in enumerate(echoes.phase, start=1):
+        if phase.size > 1 and float(phase.min()) == float(phase.max()):
+            raise InputError(
+                f"{echoes.name}: the phase of echo {number} is {phase.min():g} everywhere; check the file of that echo"
+            )
+        for other in range(number - 1):
+            if np.array_equal(phase, echoes.phase[other]):
+                raise InputError(
+                    f"{echoes.name}: echoes {other + 1} and {number} have the same phase in every voxel; check that "
+                    "each file is given once"
+                )
+    first = echoes.magnitude[0]
+    bright = first > 0.5 * float(np.percentile(first, 95))
+    means = [float(m[bright].mean()) for m in echoes.magnitude]
+    brighter = [n for n, (a, b) in enumerate(pairwise(means), start=2) if b > _BRIGHTER * a]
+    if not brighter:
+        return []
+    shown = ", ".join(f"{m:.3g}" for m in means)
+    which = ", ".join(map(str, brighter))
+    return [
+        f"{echoes.name}: the magnitude grows at echo {which} (means {shown}), where it should decay with the echo "
+        "time: are the echoes in another order than their times?"
+    ]
 
 
 def misfit(echoes: Echoes, fit: FieldFit, mask: NDArray[np.bool_]) -> list[str]:

@@ -8,7 +8,7 @@ the names count otherwise than the files were given, that order is a glob's or a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,14 @@ def in_order(
                 paths = _by_sidecar(what, paths, own, times)
             else:
                 _check_names(what, paths, times)
+                for path, mine, t in zip(paths, known, times, strict=True):
+                    if mine is not None and abs(mine - t) > _SAME_TIME:
+                        raise InputError(
+                            f"{path}: its sidecar says an EchoTime of {mine:g} s, but --echo-times gives it {t:g} s; "
+                            "correct one"
+                        )
+        elif paths:
+            _check_stated(paths[0], read_sidecar(paths[0]), times)
         files.append(paths)
     order = sorted(range(len(times)), key=times.__getitem__)
     for i, paths in enumerate(files):
@@ -51,6 +59,19 @@ def in_order(
             "give them in the order of the volumes, rising"
         )
     return files[0], files[1], tuple(times[j] for j in order), stated
+
+
+def _check_stated(path: Path, sidecar: Mapping[str, Any], times: list[float]) -> None:
+    """Refuse a list of echo times in the sidecar of a file with all echoes that is not the one given."""
+    for key in ("EchoTimes", "EchoTime"):
+        value = sidecar.get(key)
+        listed = [number(v) for v in value] if isinstance(value, list) else [number(value)]
+        own = [t for t in listed if t is not None]
+        # One time beside several echoes is that of the first, as some converters write it.
+        pairs = zip(own, times, strict=False) if len(own) in (1, len(times)) else ()
+        if value is not None and len(own) == len(listed) and any(abs(a - b) > _SAME_TIME for a, b in pairs):
+            shown = ", ".join(f"{t:g}" for t in own)
+            raise InputError(f"{path}: its sidecar says {key} {shown} s, which --echo-times contradicts; correct one")
 
 
 def _by_sidecar(what: str, paths: list[Path], own: list[float], times: list[float]) -> list[Path]:

@@ -174,8 +174,8 @@ def _find(
             if found.stretched:
                 which = ", ".join(map(str, found.stretched))
                 doubts.append(
-                    f"echo {which} reaches the ends of the range ({shown}) without a wrap: were echoes scaled one by one? Give "
-                    "the phase as it was reconstructed"
+                    f"echo {which} reaches the ends of the range ({shown}) without a wrap: were echoes scaled one by "
+                    "one? Give the phase as it was reconstructed"
                 )
             return factor, zero, said, doubts
     maker = declared.manufacturer.lower()
@@ -194,9 +194,7 @@ def _find(
     )
 
 
-def _declared(
-    stored: NDArray[np.float32], found: Range, name: str, what: str
-) -> tuple[float, float, str, list[str]]:
+def _declared(stored: NDArray[np.float32], found: Range, name: str, what: str) -> tuple[float, float, str, list[str]]:
     """A phase that its sidecar says to be in rad or in degrees: taken for it, unless the numbers say otherwise."""
     low, high = found.low, found.high
     width, shown, turn = high - low, f"{low:.6g} to {high:.6g}", TURN if what == "rad" else 360.0

@@ -19,10 +19,11 @@ from qsmbench.core.orientation import Orientation
 from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Total
 from qsmbench.preparation.background.remove import remove
-from qsmbench.preparation.echo_checks import corrected_slices, misfit
+from qsmbench.preparation.echo_checks import check_distinct, corrected_slices, misfit
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
 from qsmbench.preparation.mask import first_mask, refine
+from qsmbench.preparation.mask_checks import mask_doubts
 from qsmbench.preparation.polarity import SUSPICIOUS, asymmetry
 from qsmbench.preparation.relaxation import fit_r2star
 from qsmbench.preparation.settings import PreparationSettings
@@ -65,10 +66,14 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
         if not mask.any():
             raise InputError(f"{echoes.name}: the mask is empty; give one with the brain set to 1")
     _check_spheres(settings, echoes)
+    doubts = check_distinct(echoes)
+    if mask is not None:
+        doubts += mask_doubts(echoes, mask)
     stored_grid = echoes.grid
     # Nothing may depend on the order in which voxels were stored: slices, windows, which of two equals comes first.
     orientation = Orientation.of(echoes.grid)
     echoes, said = corrected_slices(echoes.reordered(orientation), orientation)
+    said = [*doubts, *said]
     found = _prepare(echoes, settings, None if mask is None else orientation.apply(mask))
     for line in said:
         logger.warning(line)
