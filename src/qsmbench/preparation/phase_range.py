@@ -13,6 +13,7 @@ Values that lie apart from all others at an end of the range are padding and no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ def _wraps(
     return n_opposite, n_pairs
 
 
-def _dense(values: NDArray[np.float32], weights: NDArray[np.float64]) -> bool:
+def _dense(values: NDArray[np.float32], weights: NDArray[np.floating[Any]]) -> bool:
     """Whether both ends of the values are as full as what lies before them."""
     low, width = float(values[0]), float(values[-1]) - float(values[0])
     place = (values.astype(np.float64) - low) / width if width > 0 else np.zeros(len(values))
