@@ -11,6 +11,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path, write_text_atomic
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.bibliography import bibliography
+from qsmbench.report.caveats import footnotes, read_said, write_notes
 from qsmbench.report.comparisons import compare
 from qsmbench.report.conditions import Condition, condition_alt_text, condition_figure, voxel_size_conditions
 from qsmbench.report.costs import cost_rows, write_costs
@@ -41,7 +42,8 @@ def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet
         out_dir: made where it is not there.
 
     Returns:
-        Path of `index.html`; beside it `tables/`, `figures/`, `methods.bib`, and `runtime.csv` where there are timings.
+        Path of `index.html`; beside it `tables/`, `figures/`, `methods.bib`, `notes.csv`, and `runtime.csv` where
+        there are timings.
 
     Raises:
         InputError: an input that is missing or not what it should be.
@@ -57,6 +59,7 @@ def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet
         for name, scans in sets.items()
         if name in display.sets and scans.folder.is_dir()
     }
+    said = read_said(layout, display)
     sections = []
     for name in display.sets:
         table = build_table(summary, display, name, comparisons, "whole")
@@ -76,6 +79,7 @@ def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet
                 spectrum,
                 fields=read_fields(fields) if fields.is_file() else (),
                 scored=name not in sets or sets[name].scored,
+                footnotes=footnotes(said, [name], display.methods),
             )
         )
     curves = _curves(layout, display)
@@ -92,6 +96,7 @@ def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet
     spent = costs(layout, display)
     if spent:
         write_costs(spent, display, out_dir)
+    write_notes(said, out_dir)
     write_text_atomic(out_dir / "methods.bib", bibliography(display))
     page = out_dir / "index.html"
     html = render_page(
@@ -102,7 +107,11 @@ def build_report(layout: RunLayout, display: Display, sets: Mapping[str, ScanSet
         comparisons=comparisons,
         failed=failures(scores),
         inspections=looks,
-        tables=[paper_table(summary, display, name, comparisons) for name in display.tables],
+        tables=[
+            (paper_table(summary, display, name, comparisons), footnotes(said, info.sets, display.methods))
+            for name, info in display.tables.items()
+        ],
+        said=said,
         trends=trends,
         costs=cost_rows(spent, display),
         bibliography=bibliography(display),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from qsmbench.report.caveats import Footnotes, Said
 from qsmbench.report.comparisons import ALPHA
 from qsmbench.report.costs import HEADINGS
 from qsmbench.report.display import Display
@@ -73,6 +74,7 @@ class SetSection:
     spectrum: Picture | None = None
     fields: tuple[FieldRow, ...] = ()
     scored: bool = True
+    footnotes: Footnotes = field(default_factory=Footnotes)
 
     @property
     def all_pictures(self) -> tuple[Picture, ...]:
@@ -98,7 +100,8 @@ def render_page(
     failed: pd.DataFrame,
     inspections: Sequence[Picture] = (),
     viewer: Viewer | None = None,
-    tables: Sequence[Table] = (),
+    tables: Sequence[tuple[Table, Footnotes]] = (),
+    said: Mapping[tuple[str, str], Said] | None = None,
     trends: Sequence[Picture] = (),
     costs: Sequence[Sequence[str]] = (),
     bibliography: str = "",
@@ -136,6 +139,7 @@ def render_page(
         alpha=f"{ALPHA:g}",
         viewer=viewer,
         tables=tables,
+        said=said or {},
         trends=trends,
         cost_headings=HEADINGS,
         costs=costs,
