@@ -112,7 +112,7 @@ def test_the_plan_says_what_the_disk_must_hold(tmp_path, undisturbed):
         p.stat().st_size for p in (undisturbed / "synthetic/set.zarr").rglob("zarr.json")
     )
     assert taken < 2.5 * need["train"]
-    config["synthetic"]["train"] = SPEC | {"n_samples": 10**12}
+    config["synthetic"]["train"] = SPEC | {"n_samples": 10**6, "recipe": SPEC["recipe"] | {"shape": [512, 512, 512]}}
     assert "disk: about" in disk_plan(Run(check_config(config))) and "free" in disk_plan(Run(check_config(config)))
     with pytest.raises(InputError, match=r"what is still to be made takes about .* GB, but only .* GB are free"):
         check_disk(Run(check_config(config)))

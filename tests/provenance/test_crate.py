@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from qsmbench.audit.check import Check
 from qsmbench.audit.integrity import check_crate, check_files
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.benchmark.steps.registry import folder_texts
@@ -158,17 +159,23 @@ def test_no_folder_and_no_workflow_are_refused(made, tmp_path):
         write_crate(results, {}, tmp_path, {})
 
 
+def looked(part, results, *arguments):
+    check = Check("part", "?")
+    check.guarded("part", lambda: part(RunFolder(results), *arguments, check), None)
+    return check.findings
+
+
 def test_a_flipped_byte_anywhere_in_the_metadata_is_found(made):
     """No hash holds the metadata; it is made again from what it describes."""
     results, _, _ = made
-    assert check_crate(RunFolder(results)).findings == []
+    assert looked(check_crate, results) == []
     sound = (results / CRATE).read_bytes()
     rng = np.random.default_rng(8)
     for _ in range(20):
         content = bytearray(sound)
         content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(7))
         (results / CRATE).write_bytes(bytes(content))
-        found = check_crate(RunFolder(results)).findings
+        found = looked(check_crate, results)
         assert found and all(f.where for f in found)
 
 
@@ -178,5 +185,5 @@ def test_a_flipped_digit_of_the_manifest_is_found(made):
     text = path.read_text()
     path.write_text(("0" if text[0] != "0" else "1") + text[1:])
     first = text.splitlines()[0].split("  ", 1)[1]
-    assert any(f.where == first for f in check_files(RunFolder(results)).findings)
-    assert any(f.where == MANIFEST for f in check_crate(RunFolder(results)).findings)
+    assert any(f.where == first for f in looked(check_files, results, (), None))
+    assert any(f.where == MANIFEST for f in looked(check_crate, results))

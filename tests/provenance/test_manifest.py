@@ -63,5 +63,5 @@ def test_a_tree_does_not_depend_on_where_it_lies():
 
 def test_a_name_with_a_line_break_is_refused(tmp_path):
     (tmp_path / "a\nb").write_text("")
-    with pytest.raises(InputError, match="line break"):
+    with pytest.raises(InputError, match="control characters"):
         files_of(tmp_path)

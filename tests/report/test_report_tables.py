@@ -42,7 +42,7 @@ def test_markdown(scores: pd.DataFrame, display: Display) -> None:
     assert lines[2] == ["| TKD", "5", "0", "34.0 ± 3.2", "**0.840 ± 0.032**", "1.000 ± 0.000 |"]
     assert lines[3][3:5] == ["**32.0 ± 2.6**", "0.825 ± 0.087 (n = 4)"]
     assert lines[4][0] == "| Meta\\|QSM"
-    assert "Failed: Meta|QSM on 1 of 5" in text
+    assert r"Failed: Meta\|QSM on 1 of 5" in text
 
 
 def test_latex(scores: pd.DataFrame, display: Display) -> None:

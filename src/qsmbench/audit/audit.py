@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 
@@ -21,10 +20,14 @@ from qsmbench.audit.environment import check_environment
 from qsmbench.audit.integrity import check_crate, check_files
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.audit.tables import check_tables
+from qsmbench.audit.unpack import unpack
+from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import generator_for
+from qsmbench.data.regular import Odd, odd_entries
 from qsmbench.provenance.crate import crate_digest
-from qsmbench.provenance.manifest import CRATE, MANIFEST
+from qsmbench.provenance.crate_graph import CONFIG
+from qsmbench.provenance.manifest import MANIFEST
 from qsmbench.provenance.version import code_version
 
 
@@ -34,6 +37,7 @@ class Options:
 
     Attributes:
         recompute: things of each kind that are made again; 0 for none.
+        rescore: maps of each kind of set that are scored again, where anything is made again; None for all.
         seed: of the choice.
         samples: of a set whose voxels are read.
         threads: files that are hashed at a time.
@@ -44,6 +48,7 @@ class Options:
     """
 
     recompute: int = 2
+    rescore: int | None = None
     seed: int = 0
     samples: int = 200
     threads: int = 2
@@ -104,7 +109,7 @@ class Verdict:
 
 
 def audit(results: Path, options: Options, say: Callable[[str], None] | None = None) -> Verdict:
-    """Audit a results folder or a zip of one.
+    """Audit a results folder or a zip of one. Nothing is written but what a zip holds, into a temporary folder.
 
     Args:
         results: folder with a crate, or a zip file that holds one.
@@ -114,77 +119,95 @@ def audit(results: Path, options: Options, say: Callable[[str], None] | None = N
     Raises:
         InputError: no such folder, or one without a crate and manifest.
     """
-    with opened(results) as folder:
-        run = RunFolder(folder, options.threads)
-        digest = crate_digest(folder)
-        verdict = Verdict(results.resolve().name, digest, "", code_version(), options)
-        try:
-            # Before anything else: without it there is nothing to hold the files to.
-            _ = run.listed
-        except InputError as error:
-            if not (folder / MANIFEST).is_file():
-                raise
-            damaged = Check("files", "Is every file the one that the manifest lists?")
-            damaged.find("changed", MANIFEST, f"{error}; nothing else was looked at")
-            verdict.checks.append(damaged)
-            return verdict
-
-        def tables() -> Check:
-            check, verdict.cells = check_tables(run)
-            return check
-
-        def recomputation() -> Check:
-            # Methods, metrics and torch take seconds to load; an audit without recomputation does without.
-            from qsmbench.audit.recompute import check_recomputation
-
-            return check_recomputation(run, options.recompute, options.seed, options.source, options.device)
-
-        rng = generator_for(options.seed, "audit/contents", 0)
-        parts: list[Callable[[], Check]] = [
-            partial(check_files, run, options.withheld, options.digest),
-            partial(check_crate, run),
-            partial(check_chain, run),
-        ]
-        try:
-            verdict.title = run.config.report.title
-        except InputError as error:
-            broken = Check("configuration", "Can the configuration be read?")
-            broken.find("changed", "provenance/config.json", f"{error}; tables and numbers were not looked at")
-            verdict.checks.append(broken)
+    with ExitStack() as stack:
+        verdict = Verdict(shown(results.resolve().name), "", "", code_version(), options)
+        if results.is_dir():
+            folder, odd = results, odd_entries(results)
+        elif results.is_file():
+            temporary = stack.enter_context(TemporaryDirectory(prefix="qsmbench-audit-"))
+            folder, odd = unpack(results, Path(temporary))
         else:
-            parts += [partial(check_contents, run, rng, options.samples), partial(check_scores, run), tables]
-            parts += [recomputation] if options.recompute > 0 else []
-        parts.append(partial(check_environment, run))
-        for look in parts:
+            raise InputError(f"{results} does not exist; give a results folder or a zip of one")
+        run = RunFolder(folder, options.threads)
+        if not odd:
+            verdict.digest = crate_digest(folder)
+            odd = _unlisted(run)
+        if odd:
+            # What is no regular file hangs or misleads whoever opens it; without the list there is nothing to hold
+            # the files to.
+            check = Check("folder", "Is it a folder of plain files, with a list of them?")
+            for entry in odd:
+                check.find("changed", entry.path, f"{entry.text}; nothing else was looked at")
+            check.close(0.0)
+            verdict.checks.append(check)
+            return verdict
+        for check, look in _parts(run, verdict):
             started = time.process_time()
-            check = look()
-            check.seconds = round(time.process_time() - started, 2)
-            check.notes = list(dict.fromkeys(check.notes))
+            check.guarded(check.name, partial(look, check), None)
+            check.close(time.process_time() - started)
             verdict.checks.append(check)
             if say is not None:
                 say(f"{check.name}: {check.n or '-'}; {_count(len(check.findings))}, {check.seconds:.1f} s")
-    return verdict
+        return verdict
+
+
+def _unlisted(run: RunFolder) -> list[Odd]:
+    """Why there is no list of files to hold the folder to; nothing where there is one."""
+    try:
+        _ = run.listed
+    except InputError as error:
+        if not (run.path / MANIFEST).is_file():
+            raise
+        return [Odd(MANIFEST, str(error))]
+    return []
+
+
+def _parts(run: RunFolder, verdict: Verdict) -> Iterator[tuple[Check, Callable[[Check], None]]]:
+    """Every part in its order, empty, and what looks; a look that breaks is a finding, and the next part follows."""
+    options = verdict.options
+    look = partial(check_files, run, options.withheld, options.digest)
+    yield Check("files", "Is every file the one that the manifest lists?"), look
+    yield Check("crate", "Does the crate's metadata describe these files?"), partial(check_crate, run)
+    yield Check("chain", "Did each job write and read these very files?"), partial(check_chain, run)
+    try:
+        verdict.title = shown(run.config.report.title)
+    except InputError as error:
+        text = f"{error}; tables and numbers were not looked at"
+        yield (
+            Check("configuration", "Can the configuration be read?"),
+            lambda check: check.find("changed", CONFIG, text),
+        )
+    else:
+        rng = generator_for(options.seed, "audit/contents", 0)
+        title = "Do samples, maps, weights and scores belong together?"
+        yield Check("contents", title), partial(check_contents, run, rng, options.samples)
+        title = "Does every score belong to its data, its method and its weights?"
+        yield Check("scores", title), partial(check_scores, run)
+        yield Check("tables", "Does every cell of the tables follow from the scores?"), partial(_tables, run, verdict)
+        if options.recompute > 0:
+            yield Check("recomputation", "Do the numbers still come out the same?"), partial(_recompute, run, options)
+    title = "Was it made on the same code, packages, hardware and threads as here?"
+    yield Check("environment", title), partial(check_environment, run)
+
+
+def _tables(run: RunFolder, verdict: Verdict, check: Check) -> None:
+    verdict.cells = check_tables(run, check)
+
+
+def _recompute(run: RunFolder, options: Options, check: Check) -> None:
+    # Methods, metrics and torch take seconds to load; an audit without recomputation does without.
+    from qsmbench.audit.recompute import check_recomputation
+
+    check_recomputation(
+        run,
+        check,
+        options.recompute,
+        options.seed,
+        rescore=options.rescore,
+        source=options.source,
+        device=options.device,
+    )
 
 
 def _count(n: int) -> str:
     return "no finding" if n == 0 else f"{n} finding{'s' if n > 1 else ''}"
-
-
-@contextmanager
-def opened(results: Path) -> Iterator[Path]:
-    """The folder itself, or a zip's content in a temporary folder."""
-    if results.is_dir():
-        yield results
-        return
-    if not results.is_file():
-        raise InputError(f"{results} does not exist; give a results folder or a zip of one")
-    with TemporaryDirectory(prefix="qsmbench-audit-") as temporary:
-        try:
-            with ZipFile(results) as file:
-                file.extractall(temporary)
-        except BadZipFile as error:
-            raise InputError(f"{results} is neither a folder nor a zip file ({error})") from error
-        found = sorted(Path(temporary).rglob(CRATE), key=lambda path: len(path.parts))
-        if not found:
-            raise InputError(f"{results} holds no {CRATE}; zip a whole results folder")
-        yield found[0].parent

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
+
+from qsmbench.core.damage import reading, shown
+from qsmbench.core.errors import InputError
 
 Kind = Literal["missing", "changed", "added", "contradiction", "cell", "recomputed"]
+T = TypeVar("T")
+
+# A folder in which nothing is right must not fill the auditor's disk with its findings.
+_MOST = 2000
+_LONGEST = 600
 
 
 @dataclass(frozen=True)
@@ -46,5 +55,24 @@ class Check:
     seconds: float = 0.0
 
     def find(self, kind: Kind, where: str, text: str) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(kind, where, text))
+        """Add a finding; names and texts may be a stranger's, and are kept as they can be shown."""
+        if len(self.findings) < _MOST:
+            self.findings.append(Finding(kind, shown(where)[:_LONGEST], shown(text)[:_LONGEST]))
+        elif len(self.findings) == _MOST:
+            self.findings.append(Finding(kind, "more", f"more than {_MOST} findings; the others are not listed"))
+
+    def guarded(self, where: str, look: Callable[[], T], otherwise: T, kind: Kind = "changed") -> T:
+        """Look; whatever a damaged file makes the look raise is a finding, and not the end of the audit."""
+        try:
+            with reading(where, advice="it is damaged or not what it is called"):
+                return look()
+        except InputError as error:
+            self.find(kind, where, str(error))
+            return otherwise
+
+    def close(self, seconds: float) -> None:
+        """Note the time, and make what is said fit to be shown, each line once."""
+        self.seconds = round(seconds, 2)
+        self.n = shown(self.n)
+        self.notes = [shown(line)[:_LONGEST] for line in dict.fromkeys(self.notes)][:_MOST]
+        self.skipped = [shown(line)[:_LONGEST] for line in dict.fromkeys(self.skipped)][:_MOST]

@@ -6,59 +6,43 @@ packed again, and they name the sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
 
 from qsmbench.audit.check import Check
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.benchmark.source import read_about
 from qsmbench.benchmark.synthesis import recipe_hash
-from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import array_hash, json_hash
 from qsmbench.data.layout import HEAD_FILES, OPTIONAL, VECTORS, VOLUMES
+from qsmbench.data.stored_arrays import open_group, read_table
 from qsmbench.sets.contract import ScanSet
 
-# What damaged files make the libraries below raise.
-DAMAGE = (ValueError, KeyError, TypeError, LookupError, OSError, RuntimeError, InputError, AttributeError)
 
-
-def check_contents(run: RunFolder, rng: np.random.Generator, most: int = 200) -> Check:
+def check_contents(run: RunFolder, rng: np.random.Generator, most: int, check: Check) -> None:
     """Compare the hashes inside the files with what they hash.
 
     Args:
         run: the folder.
         rng: chooses the samples of a set that has more than ``most``.
         most: samples of a set, or maps of a method on a set, whose voxels are read.
+        check: takes what is found.
     """
-    check = Check("contents", "Do samples, maps, weights and scores belong together?")
     samples, maps = 0, 0
-    _guarded(check, run.name(run.layout.source_about), partial(_check_source, run, check))
+    check.guarded(run.name(run.layout.source_about), partial(_check_source, run, check), 0)
     for folder in sorted(run.layout.drawn("*").parent.glob(run.layout.drawn("*").name)):
         name = folder.name.removesuffix(".hashes")
         where = run.name(run.layout.store(name))
-        samples += _guarded(check, where, partial(_check_set, run, check, name, rng, most))
+        samples += check.guarded(where, partial(_check_set, run, check, name, rng, most), 0)
     for scans in run.of.sets.values():
         for status in sorted(run.layout.map_status(scans.name, "*").parent.glob("*.json")):
-            maps += _guarded(
-                check, run.name(status), partial(_check_maps, run, check, scans, status, rng=rng, most=most)
-            )
+            look = partial(_check_maps, run, check, scans, status, rng=rng, most=most)
+            maps += check.guarded(run.name(status), look, 0)
     check.n = f"{samples} samples, {maps} maps"
-    return check
-
-
-def _guarded(check: Check, where: str, look: Callable[[], int]) -> int:
-    """Look, and return at how many things; a file that cannot be read is a finding, not the end of the audit."""
-    try:
-        return look()
-    except DAMAGE as error:
-        check.find("changed", where, f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}")
-        return 0
 
 
 def _check_source(run: RunFolder, check: Check) -> int:
@@ -75,7 +59,7 @@ def _check_source(run: RunFolder, check: Check) -> int:
 def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator, most: int) -> int:
     """The samples of a set: their drawn parameters, shards and contents."""
     store = run.name(run.layout.store(name))
-    group = zarr.open_group(run.path / store, mode="r", zarr_format=3)
+    group = open_group(run.path / store)
     spec = run.config.synthetic.get(name)
     if spec is None:
         check.notes.append(f"{store} is there, and the configuration does not name it.")
@@ -110,13 +94,9 @@ def _check_set(run: RunFolder, check: Check, name: str, rng: np.random.Generator
         for variable in (*VOLUMES, *VECTORS):
             if variable in OPTIONAL and variable not in group:
                 continue
-            try:
-                found = array_hash(np.ascontiguousarray(_array(group, variable)[index]))
-            except DAMAGE as error:
-                text = f"{variable} cannot be read ({' '.join(str(error).split())[:80]})"
-                check.find("changed", f"{store}, sample {index}", text)
-                continue
-            if found != expected[variable]:
+            look = partial(_hash_of, group, variable, index)
+            found = check.guarded(f"{store}, sample {index}, {variable}", look, None)
+            if found is not None and found != expected[variable]:
                 text = f"{variable} is not what was drawn ({path})"
                 check.find("contradiction", f"{store}, sample {index}", text)
     return len(chosen)
@@ -130,8 +110,8 @@ def _find_or_note(run: RunFolder, check: Check, where: str, text: str) -> None:
         check.notes.append(f"{where}: {text}; another version of the code made it, which may be why.")
 
 
-def _array(group: zarr.Group, name: str) -> Any:
-    return group[name]
+def _hash_of(group: Any, variable: str, index: int) -> str:
+    return array_hash(np.ascontiguousarray(group[variable][index]))
 
 
 def _check_maps(
@@ -149,14 +129,15 @@ def _check_maps(
         check.notes.append(f"{run.name(folder)}: {most} of {len(made['scans'])} maps were read; all files were hashed.")
     for row in rows:
         place = scans.map_name(folder, row["scan"])
-        try:
-            chi = scans.read_map(folder, row["scan"])
-        except DAMAGE as error:
-            check.find("changed", place, f"cannot be read ({' '.join(str(error).split())[:80]})")
-            continue
-        if chi is None or array_hash(np.ascontiguousarray(chi)) != row["sha256"]:
+        found = check.guarded(place, partial(_hash_of_map, scans, folder, row["scan"]), "unreadable")
+        if found not in {row["sha256"], "unreadable"}:
             check.find("contradiction", place, f"is not the map that {where} describes")
     return len(rows)
+
+
+def _hash_of_map(scans: ScanSet, folder: Path, scan: str) -> str:
+    chi = scans.read_map(folder, scan)
+    return "no map" if chi is None else array_hash(np.ascontiguousarray(chi))
 
 
 def _check_method(run: RunFolder, check: Check, where: str, made: dict[str, Any], name: str) -> None:
@@ -176,21 +157,15 @@ def _check_method(run: RunFolder, check: Check, where: str, made: dict[str, Any]
         check.find("contradiction", file or where, f"are not the weights that {where} was made with")
 
 
-def check_scores(run: RunFolder) -> Check:
+def check_scores(run: RunFolder, check: Check) -> None:
     """Compare every row of scores with the data, weights and options that made it, and the whole with its parts."""
-    check = Check("scores", "Does every score belong to its data, its method and its weights?")
-
-    def look() -> int:
-        whole = pd.read_parquet(run.layout.all_scores)
-        check.n = f"{len(whole)} scores"
-        parts = sorted(run.layout.scores("*", "*").parents[1].rglob("*.parquet"))
-        _compare_parts(check, whole, [pd.read_parquet(path) for path in parts])
-        for (set_name, method), rows in whole.groupby(["set", "method"], sort=True):
-            _check_rows(run, check, str(set_name), str(method), rows)
-        return len(whole)
-
-    _guarded(check, "scores.parquet", look)
-    return check
+    whole = read_table(run.layout.all_scores)
+    check.n = f"{len(whole)} scores"
+    parts = sorted(run.layout.scores("*", "*").parents[1].rglob("*.parquet"))
+    _compare_parts(check, whole, [read_table(path) for path in parts])
+    for (set_name, method), rows in whole.groupby(["set", "method"], sort=True):
+        where = f"scores.parquet, {set_name} / {method}"
+        check.guarded(where, partial(_check_rows, run, check, str(set_name), str(method), rows), None)
 
 
 _KEY = ["set", "method", "subject", "metric", "region"]

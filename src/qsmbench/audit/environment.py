@@ -15,12 +15,11 @@ from qsmbench.provenance.version import code
 _MOST = 12
 
 
-def check_environment(run: RunFolder) -> Check:
+def check_environment(run: RunFolder, check: Check) -> None:
     """Name differences in code, packages, hardware and threads; numbers made again may differ where these do."""
-    check = Check("environment", "Was it made on the same code, packages, hardware and threads as here?")
     if not run.jobs:
         check.skipped.append("There are no records of jobs.")
-        return check
+        return
     _compare_code(run, check)
     here = environment()
     names = sorted({str(job.content["environment"]) for job in run.jobs})
@@ -44,7 +43,6 @@ def check_environment(run: RunFolder) -> Check:
     if text:
         check.notes.append(f"Jobs that computed with torch: {text}.")
     check.n = f"{len(run.jobs)} jobs, {len(recorded)} environments"
-    return check
 
 
 def _compare_code(run: RunFolder, check: Check) -> None:

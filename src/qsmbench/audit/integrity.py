@@ -17,15 +17,15 @@ from qsmbench.provenance.crate_graph import describe
 from qsmbench.provenance.manifest import CRATE, MANIFEST, tree_digest
 
 
-def check_files(run: RunFolder, withheld: Sequence[str] = (), digest: str | None = None) -> Check:
+def check_files(run: RunFolder, withheld: Sequence[str], digest: str | None, check: Check) -> None:
     """Compare every file with its hash.
 
     Args:
         run: the folder.
         withheld: patterns of files that were left out on purpose; their absence is noted.
         digest: that the folder should have, from elsewhere.
+        check: takes what is found.
     """
-    check = Check("files", "Is every file the one that the manifest lists?")
     left_out = 0
     for path, expected in run.listed.items():
         if path not in run.hashes:
@@ -47,18 +47,18 @@ def check_files(run: RunFolder, withheld: Sequence[str] = (), digest: str | None
     elif digest is None:
         check.notes.append("No digest from elsewhere was given (--digest): a folder forged throughout looks sound.")
     check.n = f"{len(run.listed)} files"
-    return check
 
 
-def check_crate(run: RunFolder) -> Check:
+def check_crate(run: RunFolder, check: Check) -> None:
     """Compare the crate's metadata with the manifest: each says every hash, so that one cannot be edited alone."""
-    check = Check("crate", "Does the crate's metadata describe these files?")
     try:
         graph = run.json(CRATE)["@graph"]
         entities: dict[str, dict[str, Any]] = {entity["@id"]: entity for entity in graph}
+        if len(entities) != len(graph):
+            check.find("changed", CRATE, "describes one thing twice: which of the two is meant cannot be known")
     except (InputError, KeyError, TypeError) as error:
         check.find("changed", CRATE, f"cannot be read as an RO-Crate ({error})")
-        return check
+        return
     described = 0
     covered: set[str] = set()
     for identifier, entity in entities.items():
@@ -88,7 +88,6 @@ def check_crate(run: RunFolder) -> Check:
             check.find("added", path, "is in the manifest and not described by the crate")
     _check_again(run, check, entities)
     check.n = f"{described} items for {len(run.listed)} files"
-    return check
 
 
 def _check_again(run: RunFolder, check: Check, entities: dict[str, dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from qsmbench.audit.audit import Verdict
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
+from qsmbench.report.plain_csv import csv_text
 from qsmbench.report.template import template_environment
 
 _KINDS = {
@@ -24,7 +25,7 @@ _KINDS = {
 def write_verdict(verdict: Verdict, output: Path) -> None:
     """Write `audit.html`, `audit.json`, and `cells.csv`: the subjects behind every cell."""
     write_json_atomic(output / "audit.json", verdict.to_json())
-    write_text_atomic(output / "cells.csv", verdict.cells.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text_atomic(output / "cells.csv", csv_text(verdict.cells))
     write_text_atomic(output / "audit.html", render(verdict))
 
 

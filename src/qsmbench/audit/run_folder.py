@@ -11,12 +11,16 @@ from typing import Any
 from qsmbench.benchmark.run import Run
 from qsmbench.config.load import check_config
 from qsmbench.config.model import Config
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
 from qsmbench.provenance.crate_graph import CONFIG
 from qsmbench.provenance.manifest import files_of, hash_files, read_manifest
 from qsmbench.provenance.record import JobRecord, read_jobs
 from qsmbench.provenance.version import source_sha256
+
+# The metadata of a run of the paper's scale are a megabyte.
+MOST_JSON_BYTES = 64 << 20
 
 
 @dataclass
@@ -82,6 +86,11 @@ class RunFolder:
         """The run whose results these are, where they are now."""
         return Run(self.config, self.path)
 
+    @cached_property
+    def foreign(self) -> frozenset[str]:
+        """Entries of the configuration that are programs of somebody else: an audit runs none and opens none."""
+        return frozenset(name for name in self.config.methods if self.of.method(name) == "command")
+
     @property
     def layout(self) -> RunLayout:
         """Where everything lies."""
@@ -95,14 +104,15 @@ class RunFolder:
         """Read a JSON file below the results.
 
         Raises:
-            InputError: missing or not JSON.
+            InputError: missing, not JSON, or too large to be any of ours.
         """
-        try:
-            return json.loads((self.path / path).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise InputError(f"{path} is missing") from error
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON: {error}") from error
+        file = self.path / path
+        if not file.is_file():
+            raise InputError(f"{path} is missing")
+        if (size := file.stat().st_size) > MOST_JSON_BYTES:
+            raise InputError(f"{path} has {size / 1e6:.0f} MB, too many for what it should be")
+        with reading(path, "JSON"):
+            return json.loads(file.read_text(encoding="utf-8"))
 
     def has(self, path: str | Path) -> bool:
         """Whether a file or folder is there."""

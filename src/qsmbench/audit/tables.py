@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from qsmbench.audit.check import Check
-from qsmbench.audit.contents import DAMAGE
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.benchmark.display import display as make_display
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.comparisons import compare
 from qsmbench.report.display import Display, read_display
-from qsmbench.report.formats import write_tables
+from qsmbench.report.formats import make_tables
 from qsmbench.report.scores import read_scores
 from qsmbench.report.statistics import summarise
 
@@ -26,29 +25,30 @@ _LAYOUT = RunLayout(Path())
 TABLES, DISPLAY = str(_LAYOUT.tables), str(_LAYOUT.display)
 
 
-def check_tables(run: RunFolder) -> tuple[Check, pd.DataFrame]:
-    """Make the tables from the scores and compare each cell.
+def check_tables(run: RunFolder, check: Check) -> pd.DataFrame:
+    """Make the tables from the scores, in memory, and compare each cell.
 
     Returns:
-        The check, and one row a cell of the summary (`all.csv`): which scores it is the mean of.
+        One row a cell of the summary (`all.csv`): which scores it is the mean of.
     """
-    check = Check("tables", "Does every cell of the tables follow from the scores?")
-    try:
+
+    def remade() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
         display = read_display(run.path / DISPLAY)
-        _check_display(run, check, display)
+        check.guarded(DISPLAY, partial(_check_display, run, check, display), None)
         scores = read_scores(run.layout.all_scores, display)
         summary = summarise(scores, display)
-        with tempfile.TemporaryDirectory() as folder:
-            made = {p.name: p for p in write_tables(summary, display, Path(folder), compare(scores, display))}
-            cells = sum(_compare(check, run.path / TABLES / name, path) for name, path in sorted(made.items()))
-    except DAMAGE as error:
-        check.find("changed", "scores.parquet", f"no tables can be made of it: {' '.join(str(error).split())}")
-        return check, pd.DataFrame()
+        return scores, summary, make_tables(summary, display, compare(scores, display))
+
+    found = check.guarded("scores.parquet: no tables can be made of it", remade, None)
+    if found is None:
+        return pd.DataFrame()
+    scores, summary, made = found
+    cells = sum(_compare(check, run.path / TABLES / name, text) for name, text in sorted(made.items()))
     for path in sorted((run.path / TABLES).glob("*")):
         if path.name not in made:
             check.find("added", f"{TABLES}/{path.name}", "is no table of this run")
     check.n = f"{cells} cells of {len(made)} tables"
-    return check, _trace(summary, scores)
+    return _trace(summary, scores)
 
 
 def _check_display(run: RunFolder, check: Check, display: Display) -> None:
@@ -77,13 +77,13 @@ def _plain(value: object) -> object:
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def _compare(check: Check, stored: Path, made: Path) -> int:
+def _compare(check: Check, stored: Path, new: str) -> int:
     where = f"{TABLES}/{stored.name}"
     if not stored.is_file():
         check.find("missing", where, "the table is not there")
         return 0
     try:
-        old, new = stored.read_text(encoding="utf-8"), made.read_text(encoding="utf-8")
+        old = stored.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         check.find("changed", where, "is no text")
         return 0

@@ -16,6 +16,7 @@ from qsmbench.benchmark.run import Run
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.metrics.case import WHOLE_MASK
 from qsmbench.metrics.registry import METRICS
+from qsmbench.report.formats import markdown
 
 SHOWN = ("rmse", "hfen", "ssim", "xsim")
 
@@ -37,7 +38,7 @@ def write_method_table(of: Run) -> None:
             status = json.loads(layout.map_status(name, run).read_text(encoding="utf-8"))
             rows.append(
                 [
-                    run_label(config, run),
+                    markdown(run_label(config, run)),
                     _parameters(status["options"]),
                     *(f"{v:.{1 if METRICS[m].unit == '%' else 3}f}" for m, v in zip(shown, values, strict=True) if v),
                     *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
@@ -45,7 +46,7 @@ def write_method_table(of: Run) -> None:
             )
         shape, n = " x ".join(map(str, scans.shape)), len(scans.members)
         sections.append(
-            f"### {config.sets[name].label or name}: {n} volume{'s' if n > 1 else ''} of {shape}\n\n"
+            f"### {markdown(config.sets[name].label or name)}: {n} volume{'s' if n > 1 else ''} of {shape}\n\n"
             + tabulate(
                 rows,
                 headers=["method", "options", *head, "s a volume", "peak GB"],
@@ -68,7 +69,7 @@ def _tuning_note(of: Run, run: str) -> str:
     edge = f"; at the end of its grid: {', '.join(chosen['at_edge_of_grid'])}" if chosen["at_edge_of_grid"] else ""
     n = chosen["n_samples"]
     return (
-        f"{run_label(config, run)}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
-        f"'{spec.label or chosen['set']}' "
+        f"{markdown(run_label(config, run))}: best of {chosen['n_points']} choices of {', '.join(chosen['tuned'])} on "
+        f"'{markdown(spec.label or chosen['set'])}' "
         f"({n} sample{'s' if n > 1 else ''}, {metric.label} {chosen['score']:.3g}{edge})."
     )

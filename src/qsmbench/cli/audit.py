@@ -1,11 +1,13 @@
 """`qsmbench audit`: does a results folder hold what it claims?"""
 
 import argparse
+import secrets
 import sys
 from pathlib import Path
 
 from qsmbench.audit.audit import Options, audit
 from qsmbench.audit.page import write_verdict
+from qsmbench.audit.unpack import limit_memory
 from qsmbench.core.errors import InputError
 
 
@@ -17,9 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=2,
         metavar="K",
-        help="samples, maps, scores and scans to make again, of each kind; 0 for none (default: %(default)s)",
+        help="samples, maps and scans to make again, of each kind, and a map of every method; 0 for nothing at all "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is chosen (default: %(default)s)")
+    parser.add_argument(
+        "--rescore", type=int, metavar="N", help="maps of each kind of set to score again (default: every one)"
+    )
+    parser.add_argument("--seed", type=int, help="of what is chosen (default: drawn at random, and printed)")
     parser.add_argument("--output", type=Path, default=Path("audit"), metavar="DIR", help="default: %(default)s")
     parser.add_argument(
         "--samples", type=int, default=200, metavar="N", help="of a set whose voxels are read (default: %(default)s)"
@@ -47,11 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [path for path in arguments.source if not path.exists()]
     if missing:
         raise InputError(f"--source {missing[0]} does not exist")
-    if arguments.recompute < 0 or arguments.samples < 1:
-        raise InputError("--recompute takes 0 or more, --samples 1 or more")
+    if arguments.recompute < 0 or arguments.samples < 1 or (arguments.rescore or 0) < 0:
+        raise InputError("--recompute and --rescore take 0 or more, --samples 1 or more")
+    # A seed that a forger can know says which parts may be forged.
+    seed = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
+    if seed < 0:
+        raise InputError(f"--seed takes 0 or more, got {seed}")
+    print(f"what is made again is chosen by --seed {seed}", flush=True)
     options = Options(
         recompute=arguments.recompute,
-        seed=arguments.seed,
+        rescore=arguments.rescore,
+        seed=seed,
         samples=arguments.samples,
         threads=max(1, arguments.threads),
         withheld=tuple(arguments.withheld),
@@ -59,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         digest=arguments.digest,
         device=arguments.device,
     )
+    if arguments.device == "cpu":
+        limit_memory()
     verdict = audit(arguments.results, options, lambda line: print(line, flush=True))
     write_verdict(verdict, output)
     shown = 20

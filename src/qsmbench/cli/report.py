@@ -9,6 +9,7 @@ from qsmbench.benchmark.run import Run
 from qsmbench.config.load import check_config
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
+from qsmbench.data.regular import check_regular
 from qsmbench.report.build import build_report
 from qsmbench.report.display import read_display
 
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     layout = RunLayout(arguments.results)
     if not layout.root.is_dir():
         raise InputError(f"{layout.root} is not a folder; give the results folder of a run")
+    check_regular(layout.root)
     shown = read_display(layout.display)
     of = Run(check_config(shown.config, str(layout.display)), layout.root)
     for line in missing_maps(of, shown):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from qsmbench.config.networks import AnyNetwork, GivenNetwork, Network
-from qsmbench.core.section import Name, Section
+from qsmbench.core.section import Name, Section, Text
 from qsmbench.heads.phantom import PhantomSource
 from qsmbench.heads.registry import HeadSource
 from qsmbench.sets.registry import AcquiredSet, AnySet
@@ -42,7 +42,7 @@ class MethodRun(Section):
         None,
         description="in place of a method: a folder with QSM-CI's algorithm.yml (docs/foreign.md)",
     )
-    label: str | None = Field(None, description="name in tables; by default the registry's")
+    label: Text | None = Field(None, description="name in tables; by default the registry's")
     options: dict[str, Any] = Field(
         default_factory=dict, description="parameters that differ from the method's defaults"
     )
@@ -71,7 +71,7 @@ class Evaluation(Section):
 class PaperTable(Section):
     """A table of its own beside those of the sets, laid out as in a paper: methods down, sets and metrics across."""
 
-    title: str = Field(description="heading and caption")
+    title: Text = Field(description="heading and caption")
     sets: tuple[Name, ...] = Field(min_length=1, description="test sets, side by side where there are several")
     methods: tuple[Name, ...] = Field((), description="rows in this order; by default every method")
     metrics: tuple[str, ...] = Field((), description="columns in this order; by default every metric")
@@ -80,7 +80,7 @@ class PaperTable(Section):
 class Report(Section):
     """The report."""
 
-    title: str = Field("QSM benchmark", description="heading of the page")
+    title: Text = Field("QSM benchmark", description="heading of the page")
     subjects_shown: int = Field(2, ge=0, description="subjects of each set whose slices are shown")
     viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes, MB; 0: none")
     baseline: Name | None = Field(None, description="method the others are compared with; by default the first")

@@ -9,9 +9,9 @@ https://nifti.nimh.nih.gov/nifti-1. Parsing and serialising are nibabel's.
 """
 
 import gzip
-import zlib
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,11 +20,13 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import ArrayLike, NDArray
 
+from qsmbench.core.damage import reading, reason
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.data.atomic import atomic_path
 from qsmbench.data.frames import NO_FRAMES, Frames, read_frames
 from qsmbench.data.mask_values import as_mask
+from qsmbench.data.nifti_bytes import read_bytes
 
 # nibabel ships inline types but leaves its image classes untyped.
 _NIFTI1: Any = nib.Nifti1Image
@@ -34,6 +36,8 @@ _Header: TypeAlias = tuple[NDArray[np.float64], Triple, Frames, float, float, in
 _FINEST, _COARSEST = 0.005, 150.0
 # On the 2016 COSMOS map (160^3) level 6 is 6 % smaller than level 1 for 0.06 s more; on a noisy map they are equal.
 _COMPRESSION = 6
+# Scanners store integers of 16 bits; float32 overflows where the square of a larger number is summed.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +80,7 @@ def read_volume(path: str | Path, *, finite: bool = True, like: Volume | None = 
     with np.errstate(over="ignore"):
         data = np.array(array, dtype=np.float32, order="C")
     if finite:
-        n_bad = data.size - int(np.isfinite(data).sum())
-        if n_bad:
-            raise InputError(
-                f"{path} has {n_bad} NaN or infinite of {data.size} voxels; set them to 0 or repair the file"
-            )
+        _check_values(path, data)
     volume = Volume(data, *header)
     if like is not None:
         _check_same_grid(path, volume, like)
@@ -98,9 +98,7 @@ def read_volumes(path: str | Path, *, like: Volume | None = None) -> list[Volume
     stack = array[..., None] if array.ndim == 3 else array
     with np.errstate(over="ignore"):
         volumes = [Volume(np.array(stack[..., i], np.float32, order="C"), *header) for i in range(stack.shape[3])]
-    n_bad = sum(v.data.size - int(np.isfinite(v.data).sum()) for v in volumes)
-    if n_bad:
-        raise InputError(f"{path} has {n_bad} NaN or infinite of {stack.size} voxels; set them to 0 or repair the file")
+    _check_values(path, *(volume.data for volume in volumes))
     if like is not None:
         _check_same_grid(path, volumes[0], like)
     return volumes
@@ -154,6 +152,17 @@ def write_volume(
             image.to_stream(raw)
 
 
+def _check_values(path: Path, *volumes: NDArray[np.float32]) -> None:
+    size = sum(v.size for v in volumes)
+    n_bad = size - sum(int(np.isfinite(v).sum()) for v in volumes)
+    if n_bad:
+        raise InputError(f"{path} has {n_bad} NaN or infinite of {size} voxels; set them to 0 or repair the file")
+    with np.errstate(invalid="ignore"):
+        n_bad = sum(int((np.abs(v) > _LARGEST).sum()) for v in volumes)
+    if n_bad:
+        raise InputError(f"{path} has {n_bad} voxels beyond {_LARGEST:g}, which nothing measures; repair the file")
+
+
 def _storable(data: NDArray[Any]) -> NDArray[Any]:
     if data.ndim != 3:
         raise ValueError(f"a volume has three dimensions, got an array of shape {data.shape}")
@@ -167,49 +176,39 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
 
 
 def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
-    image = _parse(path)
+    content = read_bytes(path)
+    with reading(path, "a NIfTI file", "copy or convert it again"), nib.imageglobals.LoggingOutputSuppressor():
+        image = _parse(path, content)
+        shape = _shape(path, image, n_axes)
+        frames = read_frames(image)
+        affine, voxel_size = _geometry(path, image, frames)
+        slope, intercept = (
+            float(v) if v is not None and np.isfinite(v) else d
+            for v, d in zip((image.dataobj.slope, image.dataobj.inter), (1.0, 0.0), strict=True)
+        )
+        with np.errstate(all="ignore"):
+            array = np.asanyarray(image.dataobj).reshape(shape)
+    return array, (affine, voxel_size, frames, slope, intercept, image.header.get_dim_info()[2])
+
+
+def _shape(path: Path, image: Any, n_axes: int) -> tuple[int, ...]:
     dtype = image.get_data_dtype()
     if dtype.kind == "c":
         raise InputError(f"{path} holds complex data; give magnitude and phase as two real files")
     if dtype.kind not in "iuf":
         raise InputError(f"{path} holds {dtype} voxels (a colour image?); give a volume with one real number a voxel")
-    shape = image.shape
+    shape: tuple[int, ...] = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) > n_axes:
-        n_volumes = int(np.prod(shape[3:]))
+        n_volumes = prod(shape[3:])
         raise InputError(f"{path} holds {n_volumes} volumes (shape {shape}); give one 3-D volume, split the file first")
     if len(shape) < 3 or 0 in shape:
         raise InputError(f"{path} has shape {shape}; give a 3-D volume")
-    frames = read_frames(image)
-    affine, voxel_size = _geometry(path, image, frames)
-    slope, intercept = (
-        float(v) if v is not None and np.isfinite(v) else d
-        for v, d in zip((image.dataobj.slope, image.dataobj.inter), (1.0, 0.0), strict=True)
-    )
-    try:
-        with np.errstate(all="ignore"):
-            array = np.asanyarray(image.dataobj).reshape(shape)
-    except (OSError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(
-            f"{path} is cut short: its header promises more voxels than it holds; copy it again"
-        ) from error
-    return array, (affine, voxel_size, frames, slope, intercept, image.header.get_dim_info()[2])
+    return shape
 
 
-def _parse(path: Path) -> Any:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {what}; give a .nii or .nii.gz file")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror}); check its permissions") from error
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(f"{path} is cut short or damaged (gzip: {error}); copy or download it again") from error
+def _parse(path: Path, content: bytes) -> Any:
     if content[344:347] == b"ni1":
         raise InputError(f"{path} is half of a two-file NIfTI (.hdr and .img); convert it to one .nii.gz file")
     if content[344:348] == b"n+1\0":
@@ -221,7 +220,7 @@ def _parse(path: Path) -> Any:
     try:
         return kind.from_bytes(content)
     except (HeaderDataError, ValueError, OSError, KeyError, OverflowError, ArithmeticError) as error:
-        raise InputError(f"{path} has a damaged NIfTI header ({error}); copy or convert it again") from error
+        raise InputError(f"{path} has a damaged NIfTI header ({reason(error)}); copy or convert it again") from error
 
 
 def _geometry(path: Path, image: Any, frames: Frames) -> tuple[NDArray[np.float64], Triple]:

@@ -27,11 +27,13 @@ import zarr
 from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape
 from qsmbench.core.scan import Reference, Scan
 from qsmbench.data.atomic import flush_to_disk
 from qsmbench.data.layout import OPTIONAL, shard_files
+from qsmbench.data.stored_arrays import open_group
 
 STEP = 1e-4
 _LIMIT = np.iinfo(np.int16).max
@@ -189,10 +191,10 @@ def attributes(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the folder is no store.
     """
-    try:
+    if not (path / "zarr.json").is_file():
+        raise InputError(f"{path} is not a Zarr store; make its metadata with create-set")
+    with reading(path, "a Zarr store"):
         return zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict()
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not a Zarr store; make its metadata with create-set") from error
 
 
 class StoredSet:
@@ -204,10 +206,9 @@ class StoredSet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self.group = zarr.open_group(path, mode="r", zarr_format=3)
-        except FileNotFoundError as error:
-            raise InputError(f"{path} is not a Zarr store; make it with the synthetic rules") from error
+        if not (path / "zarr.json").is_file():
+            raise InputError(f"{path} is not a Zarr store; make it with the synthetic rules")
+        self.group = open_group(path)
         missing = [name for name in (*_VOLUMES, *_VECTORS) if name not in self.group and name not in OPTIONAL]
         if missing:
             raise InputError(f"{path} is not a synthetic set: it lacks {', '.join(missing)}")
@@ -216,7 +217,8 @@ class StoredSet:
         return int(_array(self.group, "mask").shape[0])
 
     def _decoded(self, name: str, index: int) -> np.ndarray:
-        stored = np.asarray(_array(self.group, name)[index])
+        with reading(self.path / name, "a Zarr array"):
+            stored = np.asarray(_array(self.group, name)[index])
         return (stored * np.float64(_STEPS[name])).astype(np.float32)
 
     def _optional(self, name: str, index: int) -> np.ndarray | None:
@@ -245,7 +247,8 @@ class StoredSet:
 
     def mask(self, index: int) -> np.ndarray:
         """Brain mask of one sample (x, y, z), bool."""
-        return np.asarray(_array(self.group, "mask")[index]).astype(bool)
+        with reading(self.path / "mask", "a Zarr array"):
+            return np.asarray(_array(self.group, "mask")[index]).astype(bool)
 
     def scan(self, index: int) -> Scan:
         """What a method may see of one sample; chi is not read."""

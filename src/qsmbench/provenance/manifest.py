@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from qsmbench.core.damage import is_plain, reading, shown
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.download import sha256_of
 
 MANIFEST = "manifest-sha256.txt"
 CRATE = "ro-crate-metadata.json"
+_DIGEST = re.compile("[0-9a-f]{64}")
+_LONGEST_LINE = 8192
 
 # Pattern of a path or of a file's name: why such files are no part of a result. All others are.
 EXCLUDED = {
@@ -29,6 +33,7 @@ EXCLUDED = {
     ".snakemake/*": "Snakemake's own records",
     "*.checkpoint": "a training's state until it ends",
     "*.journal": "scores of an evaluation until it ends",
+    ".qsmbench-*.lock": "which processes ran here",
     ".tmp-*": "a file that is being written",
     "*.partial": "a file that is being written",
     MANIFEST: "the list of hashes itself; the crate's metadata holds its hash",
@@ -58,9 +63,9 @@ def files_of(folder: Path) -> list[str]:
             path = (Path(parent) / name).relative_to(folder).as_posix()
             if excluded(path) is None:
                 found.append(path)
-    odd = [path for path in found if "\n" in path or "\\" in path]
+    odd = [path for path in found if not is_plain(path) or "\\" in path]
     if odd:
-        raise InputError(f"{folder}: the file name {odd[0]!r} has a line break or a backslash; rename it")
+        raise InputError(f"{folder}: the file name {shown(odd[0])} has control characters or a backslash; rename it")
     return sorted(found)
 
 
@@ -83,19 +88,24 @@ def read_manifest(folder: Path) -> dict[str, str]:
         InputError: no manifest, or a line that is none.
     """
     path = folder / MANIFEST
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} has no {MANIFEST}; make it with 'qsmbench crate', or unpack all of it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    if not path.is_file():
+        raise InputError(f"{folder} has no {MANIFEST}; make it with 'qsmbench crate', or unpack all of it")
     hashes: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        digest, separator, name = line.partition("  ")
-        if not separator or len(digest) != 64 or not name or name in hashes:
-            raise InputError(f"{path}, line {number}: expected a SHA-256, two blanks and a path that comes once")
-        hashes[name] = digest
+    with reading(path), path.open(encoding="utf-8", newline="\n") as file:
+        number = 0
+        # A line at a time, and no longer than one can be: the file may be of any size.
+        while line := file.readline(_LONGEST_LINE):
+            number += 1
+            digest, separator, name = line.removesuffix("\n").partition("  ")
+            if not separator or not _DIGEST.fullmatch(digest) or not _is_inside(name) or name in hashes:
+                raise InputError(f"{path}, line {number}: expected a SHA-256, two blanks and a path that comes once")
+            hashes[name] = digest
     return hashes
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name of the manifest is the path of a file below the folder, said in the one way it can be."""
+    return bool(name) and name == PurePosixPath(name).as_posix() and name[0] != "/" and ".." not in name.split("/")
 
 
 def tree_digest(hashes: Mapping[str, str], folder: str) -> str:

@@ -14,13 +14,15 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from qsmbench.core.damage import is_plain, reading
+from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.provenance.environment import environment, threads
@@ -213,13 +215,11 @@ def read_jobs(results: Path) -> tuple[list[JobRecord], list[str]]:
     jobs, broken = [], []
     for path in sorted((results / JOBS).glob("*.json")):
         name = path.relative_to(results).as_posix()
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            complete = content["format"] == FORMAT and all(
-                isinstance(content[key], kind) for key, kind in _SHAPE.items()
-            )
-        except (ValueError, KeyError, TypeError):
-            complete = False
+        content = None
+        with suppress(InputError), reading(path):
+            if path.stat().st_size < _MOST_BYTES:
+                content = json.loads(path.read_text(encoding="utf-8"))
+        complete = isinstance(content, dict) and _is_record(content)
         if complete:
             jobs.append(JobRecord(name, content))
         else:
@@ -227,8 +227,28 @@ def read_jobs(results: Path) -> tuple[list[JobRecord], list[str]]:
     return sorted(jobs, key=lambda job: (job.ended, job.path)), broken
 
 
+# A job that reads every file of the paper's scale writes a megabyte.
+_MOST_BYTES = 64 << 20
 _SHAPE = {"command": str, "arguments": list, "inputs": dict, "outputs": dict, "external": list, "ended": str,
           "started": str, "code": dict, "environment": str, "threads": dict}  # fmt: skip
+
+
+def _is_record(content: Mapping[str, Any]) -> bool:
+    """Whether all that is used of a record is there and of its type; `code` and `external` to the values inside."""
+    if content.get("format") != FORMAT or not all(isinstance(content.get(k), kind) for k, kind in _SHAPE.items()):
+        return False
+    texts = [*content["arguments"], *(v for key in ("inputs", "outputs") for v in content[key].values())]
+    texts += [content["code"].get(key) for key in ("release", "source_sha256")]
+    texts += [about.get(key) for about in content["external"] if isinstance(about, dict) for key in ("name", "sha256")]
+    wildcards = content.get("wildcards", {})
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(about, dict) and isinstance(about.get("bytes"), int) for about in content["external"])
+        and {"commit", "dirty"} <= set(content["code"])
+        and isinstance(wildcards, dict)
+        and is_plain(content["environment"])
+        and "/" not in content["environment"]
+    )
 
 
 def makers(jobs: Sequence[JobRecord]) -> dict[str, JobRecord]:

@@ -10,6 +10,8 @@ from tabulate import tabulate
 
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.report.display import Display
+from qsmbench.report.formats import markdown
+from qsmbench.report.plain_csv import csv_text
 from qsmbench.report.results import MethodCost
 
 HEADINGS = ("Set", "Method", "n", "Mean (s)", "Median (s)", "Longest (s)", "Memory (MB)")
@@ -35,8 +37,9 @@ def write_costs(found: Sequence[MethodCost], display: Display, out_dir: Path) ->
         [[c.set, c.method, c.n, c.mean, c.median, c.most, c.memory] for c in found],
         columns=["set", "method", "n", "seconds_mean", "seconds_median", "seconds_most", "memory_mb"],
     )
-    csv = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    csv = csv_text(frame)
     write_text_atomic(out_dir / "runtime.csv", csv)
-    body = tabulate(cost_rows(found, display), headers=list(HEADINGS), tablefmt="pipe", disable_numparse=True)
+    rows = [[markdown(text) for text in row] for row in cost_rows(found, display)]
+    body = tabulate(rows, headers=list(HEADINGS), tablefmt="pipe", disable_numparse=True)
     note = "Wall time of one reconstruction; memory is the largest resident size of the job that ran them all."
     write_text_atomic(out_dir / "runtime.md", f"### Runtime and memory\n\n{body}\n\n{note}\n")

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
+from qsmbench.core.section import Name, Text
+
+# Names become those of files: of tables, figures and maps. None can climb out of a folder, or be hidden in it.
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*$", max_length=160)]
 
 
 class _Strict(BaseModel):
@@ -21,14 +26,14 @@ class _Strict(BaseModel):
 class SetInfo(_Strict):
     """A set of scans."""
 
-    label: str
+    label: Text
     description: str = ""
 
 
 class MethodInfo(_Strict):
     """A configured method: the registry's name with its options."""
 
-    label: str
+    label: Text
     doi: str = ""
     method: str = Field(description="name in the registry of methods")
     options: dict[str, Any] = Field(default_factory=dict, description="every parameter with its value")
@@ -38,8 +43,8 @@ class MethodInfo(_Strict):
 class MetricInfo(_Strict):
     """A metric."""
 
-    label: str
-    unit: str = ""
+    label: Text
+    unit: Text = ""
     better: Literal["lower", "higher"]
     doi: str = ""
     definition: str = ""
@@ -50,7 +55,7 @@ class MetricInfo(_Strict):
 class TableInfo(_Strict):
     """A table of its own: which methods and metrics, on which sets; empty means all there are."""
 
-    title: str
+    title: Text
     sets: tuple[str, ...]
     methods: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
@@ -59,15 +64,15 @@ class TableInfo(_Strict):
 class Display(_Strict):
     """All of `display.json`."""
 
-    title: str
-    sets: dict[str, SetInfo]
-    methods: dict[str, MethodInfo]
-    metrics: dict[str, MetricInfo]
+    title: Text
+    sets: dict[Key, SetInfo]
+    methods: dict[Key, MethodInfo]
+    metrics: dict[Key, MetricInfo]
     config: dict[str, Any] = Field(default_factory=dict, description="the resolved configuration")
     provenance: dict[str, Any] = Field(default_factory=dict)
     n_samples_shown: int = Field(1, ge=0, description="subjects a set that get a figure")
     viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes")
-    tables: dict[str, TableInfo] = Field(default_factory=dict, description="tables beside those of the sets, by name")
+    tables: dict[Name, TableInfo] = Field(default_factory=dict, description="tables beside those of the sets, by name")
     trained_range: dict[str, dict[str, tuple[float, float, float]]] = Field(
         default_factory=dict, description="by method, least (min) and greatest (max) voxel size of its training, mm"
     )
@@ -96,12 +101,12 @@ def read_display(path: Path) -> Display:
     Raises:
         InputError: no such file, no JSON, a missing or an unknown key, no set, method or metric, an unknown baseline.
     """
+    if not path.is_file():
+        raise InputError(f"no display file at {path}; run the evaluation first")
     try:
-        display = Display.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError(f"no display file at {path}; run the evaluation first") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON ({error}); run the evaluation again") from error
+        with reading(path, "JSON", "run the evaluation again"):
+            content = json.loads(path.read_text(encoding="utf-8"))
+        display = Display.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,9 +9,9 @@ from tabulate import tabulate
 
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.report.display import Display
+from qsmbench.report.plain_csv import csv_text
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.tables import (
-    FLOAT_FORMAT,
     Cell,
     Column,
     Row,
@@ -23,6 +23,7 @@ from qsmbench.report.tables import (
 )
 
 NO_VALUE = "–"
+_MARKDOWN = frozenset("\\`*_[]<>|")
 _ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -53,7 +54,15 @@ _LATEX = {
 def write_tables(
     summary: pd.DataFrame, display: Display, out_dir: Path, comparisons: pd.DataFrame | None = None
 ) -> list[Path]:
-    """Write the tables of the sets, those of the display's own, and `all.csv` and `comparisons.csv` (tidy).
+    """Write every table of `make_tables` into a folder; return the files in the order they were written."""
+    made = make_tables(summary, display, comparisons)
+    for name, text in made.items():
+        write_text_atomic(out_dir / name, text)
+    return [out_dir / name for name in made]
+
+
+def make_tables(summary: pd.DataFrame, display: Display, comparisons: pd.DataFrame | None = None) -> dict[str, str]:
+    """Make the tables of the sets, those of the display's own, and `all.csv` and `comparisons.csv` (tidy).
 
     A set has `<set>.csv` with everything, `<set>.md` and `<set>.tex` for the whole mask, and, where there are regions,
     `<set>-regions.md` and `<set>-regions.tex`.
@@ -61,32 +70,30 @@ def write_tables(
     The same scores give the same bytes: fixed formats, fixed order, no dates.
 
     Returns:
-        The files, in the order they were written.
+        What stands in each, by the file's name, in their order.
     """
-    written: dict[Path, str] = {}
+    made: dict[str, str] = {}
     for set_name in display.sets:
         table = build_table(summary, display, set_name, comparisons, "whole")
         if not table.rows:
             continue
         stem = file_stem(set_name)
-        written[out_dir / f"{stem}.csv"] = to_csv(summary, display, set_name)
-        written[out_dir / f"{stem}.md"] = to_markdown(table)
-        written[out_dir / f"{stem}.tex"] = to_latex(table)
+        made[f"{stem}.csv"] = to_csv(summary, display, set_name)
+        made[f"{stem}.md"] = to_markdown(table)
+        made[f"{stem}.tex"] = to_latex(table)
         regions = build_table(summary, display, set_name, comparisons, "regions")
         if regions.rows:
-            written[out_dir / f"{stem}-regions.md"] = to_markdown(regions)
-            written[out_dir / f"{stem}-regions.tex"] = to_latex(regions, "-regions")
+            made[f"{stem}-regions.md"] = to_markdown(regions)
+            made[f"{stem}-regions.tex"] = to_latex(regions, "-regions")
     for name in display.tables:
         table = paper_table(summary, display, name, comparisons)
-        written[out_dir / f"{name}.csv"] = _tidy(chosen_rows(summary, display, name)[0])
-        written[out_dir / f"{name}.md"] = to_markdown(table)
-        written[out_dir / f"{name}.tex"] = to_latex(table)
-    written[out_dir / "all.csv"] = _tidy(summary)
+        made[f"{name}.csv"] = _tidy(chosen_rows(summary, display, name)[0])
+        made[f"{name}.md"] = to_markdown(table)
+        made[f"{name}.tex"] = to_latex(table)
+    made["all.csv"] = _tidy(summary)
     if comparisons is not None:
-        written[out_dir / "comparisons.csv"] = _tidy(comparisons)
-    for path, text in written.items():
-        write_text_atomic(path, text)
-    return list(written)
+        made["comparisons.csv"] = _tidy(comparisons)
+    return made
 
 
 def to_csv(summary: pd.DataFrame, display: Display, set_name: str) -> str:
@@ -107,24 +114,24 @@ def to_csv(summary: pd.DataFrame, display: Display, set_name: str) -> str:
             stem = row["metric"] if row["region"] == WHOLE_MASK else f"{row['metric']}_{row['region']}"
             line |= {f"{stem}_{statistic}": row[statistic] for statistic in ("mean", "sd", "median")}
         lines.append(line)
-    return str(pd.DataFrame(lines).to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n"))
+    return csv_text(pd.DataFrame(lines))
 
 
 def to_markdown(table: Table) -> str:
     """A heading, a pipe table and the note below it."""
     header = ["Method", "n", "failed", *(heading(c) for c in table.columns)]
     rows = [
-        [row.label, str(row.n), str(row.n_failed), *(_markdown_cell(cell, row) for cell in row.cells)]
+        [markdown(row.label), str(row.n), str(row.n_failed), *(_markdown_cell(cell, row) for cell in row.cells)]
         for row in table.rows
     ]
     body = tabulate(
-        [[text.replace("|", "\\|") for text in row] for row in rows],
-        headers=[text.replace("|", "\\|") for text in header],
+        rows,
+        headers=[markdown(text) for text in header],
         tablefmt="pipe",
         colalign=("left", *["right"] * (len(header) - 1)),
         disable_numparse=True,
     )
-    return f"### {table.title}\n\n{body}\n\n{table.note.replace('*:', chr(92) + '*:')}\n"
+    return f"### {markdown(table.title)}\n\n{body}\n\n{markdown(table.note)}\n"
 
 
 def to_latex(table: Table, suffix: str = "") -> str:
@@ -174,8 +181,17 @@ def latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
+def markdown(text: str) -> str:
+    r"""Escape text for Markdown (CommonMark 0.31, 2.4): nothing in a label is markup, nor HTML.
+
+    >>> print(markdown("<b>a_b</b> | c*"))
+    \<b\>a\_b\</b\> \| c\*
+    """
+    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in text)
+
+
 def _tidy(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n"))
+    return csv_text(table)
 
 
 def _markdown_cell(cell: Cell, row: Row) -> str:

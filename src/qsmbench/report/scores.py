@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
+from qsmbench.data.stored_arrays import read_table
 from qsmbench.report.display import Display
 
 KEY = ["set", "subject", "method", "metric", "region"]
@@ -23,13 +24,11 @@ def read_scores(path: Path, display: Display) -> pd.DataFrame:
     Raises:
         InputError: no such file, not Parquet, or rows that `check_scores` refuses.
     """
-    try:
-        scores = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise InputError(f"no scores at {path}; run the evaluation first") from error
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is not a Parquet file ({error}); run the evaluation again") from error
-    return check_scores(scores, display, str(path))
+    if not path.is_file():
+        raise InputError(f"no scores at {path}; run the evaluation first")
+    scores = read_table(path)
+    with reading(path, "a table of scores", "run the evaluation again"):
+        return check_scores(scores, display, str(path))
 
 
 def check_scores(scores: pd.DataFrame, display: Display, where: str = "scores") -> pd.DataFrame:

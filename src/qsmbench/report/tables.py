@@ -18,9 +18,6 @@ from qsmbench.report.display import Display
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
 
-# Six significant digits: beyond what any of the metrics can mean, short of where processors differ.
-FLOAT_FORMAT = "%.6g"
-
 
 @dataclass(frozen=True)
 class Column:

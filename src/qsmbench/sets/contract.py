@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
-from qsmbench.core.section import Section
+from qsmbench.core.section import Section, Text
 from qsmbench.data.layout import RunLayout
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class MapsAbout:
 class SetSpec(Section):
     """The section of the configuration that describes one set."""
 
-    label: str = Field("", description="heading in the report; by default the set's name")
+    label: Text = Field("", description="heading in the report; by default the set's name")
 
     @abstractmethod
     def open(self, layout: RunLayout, name: str) -> ScanSet:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from qsmbench.core.damage import reading
 from qsmbench.core.hashes import json_hash
 from qsmbench.core.section import Name
 from qsmbench.data.disk import set_bytes
@@ -31,8 +32,10 @@ class SyntheticSet(SetSpec):
     role: Literal["train", "tune", "test"] = Field(
         description="train sets feed networks, tune sets choose parameters, test sets are reconstructed and scored"
     )
-    n_samples: int = Field(gt=0, description="number of samples (the paper: 30000 to train, 100 a test set)")
-    samples_per_shard: int = Field(gt=0, description="samples in one Zarr shard, made by one job")
+    n_samples: int = Field(
+        gt=0, le=1_000_000, description="number of samples (the paper: 30000 to train, 100 a test set)"
+    )
+    samples_per_shard: int = Field(gt=0, le=1_000_000, description="samples in one Zarr shard, made by one job")
     device: Literal["cpu", "cuda"] = Field(
         "cpu",
         description="where samples are made; cuda agrees with cpu to 1e-4 ppm, but its bytes depend on the GPU",
@@ -142,10 +145,14 @@ class Samples(ScanSet):
         if not self.layout.labels(self.name).is_dir():
             return None
         import numpy as np
-        import zarr
 
-        known = json.loads(self.layout.label_names(self.name).read_text(encoding="utf-8"))
-        volume = np.asarray(zarr.open_array(self.layout.labels(self.name) / "labels", mode="r")[int(name)])
+        from qsmbench.data.stored_arrays import open_array
+
+        path = self.layout.label_names(self.name)
+        with reading(path, "labels"):
+            known = json.loads(path.read_text(encoding="utf-8"))
+        with reading(self.layout.labels(self.name), "labels"):
+            volume = np.asarray(open_array(self.layout.labels(self.name) / "labels")[int(name)])
         return Labels(volume, {int(label): text for label, text in known.items()})
 
     @cached_property
@@ -153,8 +160,9 @@ class Samples(ScanSet):
         """What was drawn and stored of every sample, by its name, as the shards' JSON files have it."""
         rows: dict[str, dict[str, Any]] = {}
         for path in sorted(self.layout.drawn(self.name).glob("*.json")):
-            samples = json.loads(path.read_text(encoding="utf-8"))["samples"]
-            rows |= {f"{row['sample']:05d}": row for row in samples}
+            with reading(path, "the samples of a shard"):
+                samples = json.loads(path.read_text(encoding="utf-8"))["samples"]
+                rows |= {f"{row['sample']:05d}": row for row in samples}
         return rows
 
     def data_hash(self, name: str) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Shape
+from qsmbench.data.stored_arrays import open_array
 
 
 def map_store(folder: Path) -> Path:
@@ -57,7 +59,7 @@ def create_maps(folder: Path, n: int, shape: Shape, attributes: Mapping[str, Any
 
 def write_map(folder: Path, index: int, chi: np.ndarray) -> None:
     """Write one map."""
-    zarr.open_array(map_store(folder) / "chi", mode="r+")[index] = chi
+    zarr.open_array(map_store(folder) / "chi", mode="r+", zarr_format=3)[index] = chi
 
 
 def read_map(folder: Path, index: int, shape: Shape) -> np.ndarray | None:
@@ -66,11 +68,11 @@ def read_map(folder: Path, index: int, shape: Shape) -> np.ndarray | None:
     Raises:
         InputError: no store, or maps of another shape than the scans.
     """
-    try:
-        maps = zarr.open_array(map_store(folder) / "chi", mode="r")
-    except FileNotFoundError as error:
-        raise InputError(f"no Zarr store of maps at {map_store(folder)}; reconstruct first") from error
+    if not map_store(folder).is_dir():
+        raise InputError(f"no Zarr store of maps at {map_store(folder)}; reconstruct first")
+    maps = open_array(map_store(folder) / "chi")
     if maps.shape[1:] != shape:
         raise InputError(f"{folder} holds chi of shape {maps.shape[1:]}, but the scans are {shape}; reconstruct again")
-    chi = np.asarray(maps[index])
+    with reading(map_store(folder) / "chi", "a Zarr array"):
+        chi = np.asarray(maps[index])
     return chi if np.isfinite(chi).any() else None

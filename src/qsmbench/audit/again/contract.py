@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ class Again:
         check: takes findings, notes and what was skipped.
         k: things of each kind.
         seed: of the choice.
+        rescore: maps of each kind of set whose scores are made again; None for all.
         source: files of heads that came from the user and are not in the folder.
         device: of torch, for maps.
         heads: that samples are made from, once they are read.
@@ -39,16 +40,46 @@ class Again:
     check: Check
     k: int
     seed: int
+    rescore: int | None = None
     source: Sequence[Path] = ()
     device: str = "cpu"
     heads: Heads | None = field(default=None, init=False)
+    _counts: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
 
-    def choose(self, kind: str, things: Sequence[T]) -> list[T]:
-        """Take ``k`` of the things, or all where there are fewer."""
+    def choose(
+        self, kind: str, things: Sequence[T], k: int | None = None, group: Callable[[T], object] | None = None
+    ) -> list[T]:
+        """Take some of the things, or all where there are fewer.
+
+        Args:
+            kind: of the things, for the generator and for people.
+            things: to choose from.
+            k: how many; by default as many as of every kind.
+            group: what a thing belongs to: of every group at least one thing is taken.
+        """
         if not things:
             return []
         rng = generator_for(self.seed, f"audit/{kind}", 0)
-        return [things[i] for i in sorted(rng.choice(len(things), min(self.k, len(things)), replace=False))]
+        order = rng.permutation(len(things)).tolist()
+        if group is not None:
+            firsts: dict[object, int] = {}
+            for i in order:
+                firsts.setdefault(group(things[i]), i)
+            order = [*firsts.values(), *(i for i in order if i not in set(firsts.values()))]
+            k = max(self.k if k is None else k, len(firsts))
+        chosen = sorted(order[: self.k if k is None else k])
+        seen, there = self._counts.get(kind, (0, 0))
+        self._counts[kind] = seen + len(chosen), there + len(things)
+        return [things[i] for i in chosen]
+
+    def odds(self) -> list[str]:
+        """Of each kind how many were looked at, and how likely one forged thing among them stays unseen."""
+        lines = []
+        for kind, (seen, there) in self._counts.items():
+            miss = 1 - seen / there
+            name = kind.replace("/", " of ")
+            lines.append(f"{name}: {seen} of {there}; one forged among them stays unseen with probability {miss:.2f}.")
+        return lines
 
     def judge(self, where: str, found: Agreement) -> Agreement:
         """Say what does not agree, and note what agrees but not to the bit."""

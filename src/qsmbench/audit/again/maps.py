@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-import pandas as pd
-
 from qsmbench.audit.again.contract import Again
-from qsmbench.audit.contents import DAMAGE
 from qsmbench.audit.tolerance import Agreement, compare_scores, compare_volumes
 from qsmbench.benchmark.evaluation import score_map
+from qsmbench.core.damage import reading
+from qsmbench.core.errors import InputError
+from qsmbench.data.stored_arrays import read_table
 from qsmbench.methods.registry import build
 from qsmbench.metrics.registry import METRICS
 from qsmbench.sets.contract import ScanSet
@@ -24,20 +25,25 @@ def _by_kind(again: Again) -> Iterator[tuple[str, list[ScanSet]]]:
 
 
 def maps(again: Again) -> list[Agreement]:
-    """Some maps of each kind of set."""
+    """Some maps of each kind of set, and one of every method at least: who forges all of a method's is found."""
     run, found = again.run, []
     for kind, sets in _by_kind(again):
         things = [
             (scans, name, made, row)
             for scans in sets
             for name in run.config.methods
+            if name not in run.foreign
             if run.has(status := run.layout.map_status(scans.name, name))
             for made in [run.json(status)]
             for row in made["scans"]
         ]
-        for scans, name, made, row in again.choose(f"maps/{kind}", things):
-            agreement = _map(again, scans, name, made, row)
+        for scans, name, made, row in again.choose(f"maps/{kind}", things, group=lambda thing: thing[1]):
+            where = scans.map_name(run.layout.maps(scans.name, name), row["scan"])
+            look = partial(_map, again, scans, name, made, row)
+            agreement = again.check.guarded(where, look, None, "recomputed")
             found += [] if agreement is None else [agreement]
+    for name in sorted(run.foreign):
+        again.check.skipped.append(f"Maps of {name}: it is somebody else's program, and an audit runs none.")
     return found
 
 
@@ -45,13 +51,15 @@ def _map(again: Again, scans: ScanSet, name: str, made: dict[str, Any], row: dic
     """Compare one map; None where the method fails again, as it is said to have done."""
     folder = again.run.layout.maps(scans.name, name)
     where = scans.map_name(folder, row["scan"])
-    method = build(made["method"], made["options"], again.run.of.weights(name))
+    # The method is the configuration's, never what a file in the folder asks for.
+    method = build(again.run.of.method(name), made["options"], again.run.of.weights(name))
+    scan = scans.scan(row["scan"]).to(again.device)
     try:
-        chi = method.reconstruct(scans.scan(row["scan"]).to(again.device)).chi.cpu().numpy()
-    except DAMAGE as error:
+        with reading(where):
+            chi = method.reconstruct(scan).chi.cpu().numpy()
+    except InputError as error:
         if row["status"] == "ok":
-            text = f"the method fails now: {' '.join(str(error).split())[:200]}"
-            again.check.find("recomputed", where, text)
+            again.check.find("recomputed", where, f"the method fails now: {error}")
         return None
     if row["status"] != "ok":
         again.check.find("recomputed", where, f"is said to have failed ({row['message']}), and does not")
@@ -63,21 +71,32 @@ def _map(again: Again, scans: ScanSet, name: str, made: dict[str, Any], row: dic
     return again.judge(where, compare_volumes(chi, stored))
 
 
+def _scores_of(
+    again: Again, scans: ScanSet, method: str, subject: str, metrics: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    chi = scans.read_map(again.run.layout.maps(scans.name, method), subject)
+    return {(s.metric, s.region): s.value for s in score_map(scans, subject, chi, metrics)}
+
+
 def scores(again: Again) -> list[Agreement]:
-    """All metrics of some maps of each kind of set."""
+    """All metrics of the maps of each kind of set; of all of them, where not told otherwise."""
     run = again.run
-    table = pd.read_parquet(run.layout.all_scores)
+    table = read_table(run.layout.all_scores)
     table = table[table["status"] == "ok"]
     metrics = list(run.config.evaluation.metrics) or list(METRICS)
     found: list[Agreement] = []
     for kind, sets in _by_kind(again):
         own = table[table["set"].isin([scans.name for scans in sets])]
         things = list(own.groupby(["set", "method", "subject"], sort=True))
-        for key, rows in again.choose(f"scores/{kind}", things):
+        for key, rows in again.choose(
+            f"scores/{kind}", things, len(things) if again.rescore is None else again.rescore
+        ):
             set_name, method, subject = (str(part) for part in key)
-            scans = run.of.sets[set_name]
-            chi = scans.read_map(run.layout.maps(set_name, method), subject)
-            made = {(s.metric, s.region): s.value for s in score_map(scans, subject, chi, metrics)}
+            where = f"scores.parquet, {set_name} / {method} / {subject}"
+            look = partial(_scores_of, again, run.of.sets[set_name], method, subject, metrics)
+            made = again.check.guarded(where, look, None, "recomputed")
+            if made is None:
+                continue
             stored = {(r["metric"], r["region"]): float(r["value"]) for r in rows.to_dict("records")}
             for name in dict.fromkeys([*stored, *made]):
                 where = f"scores.parquet, {set_name} / {method} / {subject}: {name[0]}, {name[1]}"

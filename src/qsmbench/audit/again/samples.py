@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from qsmbench.audit.again.contract import Again
 from qsmbench.audit.tolerance import SAMPLE_PPM, Agreement, compare_labels, compare_steps
@@ -15,6 +14,7 @@ from qsmbench.benchmark.source import head_and_draws, load_heads, make_source
 from qsmbench.benchmark.synthesis import sample_of
 from qsmbench.data.layout import OPTIONAL, VECTORS, VOLUMES
 from qsmbench.data.store import STEP, encode, encode_bright
+from qsmbench.data.stored_arrays import open_array, open_group
 from qsmbench.sets.samples import SyntheticSet
 from qsmbench.simulation.labels import sample_labels
 from qsmbench.simulation.source import Heads
@@ -60,9 +60,9 @@ def _sample(again: Again, heads: Heads, name: str, spec: SyntheticSet, number: i
     layout, seed, drawn_as = again.run.layout, again.run.config.seed, spec.drawn_as(name)
     store = layout.store(name)
     where = f"{again.run.name(store)}, sample {number}"
-    group = zarr.open_group(store, mode="r", zarr_format=3)
+    group = open_group(store)
     there = [key for key in (*VOLUMES, *VECTORS) if key in group]
-    stored = {key: np.asarray(zarr.open_array(store / key, mode="r")[number]) for key in there}
+    stored = {key: np.asarray(open_array(store / key)[number]) for key in there}
     draws: dict[str, Any] = {"seed": seed, "name": drawn_as, "number": number}
     sample = sample_of(heads, spec.recipe, with_magnitude=spec.with_magnitude, **draws)
     found = []
@@ -83,6 +83,6 @@ def _sample(again: Again, heads: Heads, name: str, spec: SyntheticSet, number: i
     if labels.is_dir():
         head, rng = head_and_draws(heads, seed=seed, name=drawn_as, number=number)
         made = sample_labels(heads.sources[head], spec.recipe, rng)
-        old = np.asarray(zarr.open_array(labels / "labels", mode="r")[number])
+        old = np.asarray(open_array(labels / "labels")[number])
         found.append(again.judge(f"{again.run.name(labels)}, sample {number}", compare_labels(made, old)))
     return found
