@@ -1,8 +1,11 @@
 # The configuration, checked, and what rules ask of it: paths (LAYOUT), sets (RUN.sets), resources and arguments.
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
+
+from snakemake.utils import update_config
 
 from qsmbench.benchmark.costs import Requests
 from qsmbench.benchmark.disk import check_disk, disk_plan
@@ -10,11 +13,17 @@ from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import read_site
 from qsmbench.benchmark.steps.registry import STEPS
 from qsmbench.config.load import check_config
+from qsmbench.core import parent
 from qsmbench.core.errors import InputError
+from qsmbench.core.yaml_text import read_mapping
+from qsmbench.data.claim import claim, give_back
 from qsmbench.data.layout import is_described_by
 from qsmbench.heads.registry import files_of, heads_of
 from qsmbench.networks.shipped import resolve
 
+# Whoever started this Snakemake (`qsmbench run`, another Snakemake) takes it along; its jobs go with it.
+parent.end_with_parent(grace=2)
+os.environ[parent.VARIABLE] = parent.identity(os.getpid())
 # Jobs find the `qsmbench` command beside the interpreter that runs Snakemake, whether or not its environment is active.
 os.environ.update(
     # Read by envs/*.post-deploy.sh.
@@ -43,8 +52,20 @@ def failure_line(job):
     return line
 
 
+def as_written():
+    """The configuration as its files say it by YAML 1.2, each key once, under what --config says.
+
+    Snakemake reads YAML 1.1, for which `1:30` is 90 and the last of two equal keys counts.
+    """
+    found = {}
+    for path in workflow.configfiles:
+        update_config(found, read_mapping(Path(path)))
+    update_config(found, dict(workflow.config_settings.config))
+    return found
+
+
 try:
-    RUN = Run(check_config(config))
+    RUN = Run(check_config(as_written()))
     # Methods and options are checked before the first job, in the main process alone: torch takes seconds to load.
     if workflow.is_main_process:
         from qsmbench.benchmark.registry_checks import check_against_registries
@@ -70,6 +91,66 @@ IMAGE = os.environ.get("QSMBENCH_CONTAINER")
 os.environ.update(QSMBENCH_RECORDS=os.path.abspath(LAYOUT.records))
 if workflow.is_main_process:
     print(f"qsmbench: {disk_plan(RUN)}", file=sys.stderr)
+
+
+def take(execute):
+    """Wrap what executes the workflow: the results folder is this run's alone, and a killed run's locks are gone.
+
+    A job writes whole files or none, so that after a kill nothing has to be unlocked or cleaned up by hand.
+    """
+
+    def taken(*args, **kwargs):
+        plugin = kwargs.get("executor_plugin") or args[0]
+        workflow.dag_settings.force_incomplete = True
+        if plugin.common_settings.dryrun_exec:
+            return execute(*args, **kwargs)
+        try:
+            before = claim(LAYOUT.root)
+        except InputError as error:
+            refuse(error)
+        if before is not None:
+            removed = remove_locks(f"{LAYOUT.root}{os.sep}")
+            if removed or before:
+                who = before or "a process that did not say which,"
+                if left := [] if plugin.common_settings.local_exec else queued():
+                    jobs = " ".join(left)
+                    text = f"ended before its run, and left jobs in the queue; scancel {jobs}, then start again"
+                    refuse(f"{who} {text}")
+                text = "ended before its run; going on from what it finished"
+                print(f"qsmbench: {who} {text}", file=sys.stderr)
+        try:
+            return execute(*args, **kwargs)
+        finally:
+            give_back(LAYOUT.root)
+
+    return taken
+
+
+def remove_locks(root):
+    """Delete Snakemake's locks of files below the results, which nobody else can hold now; say whether any was there."""
+    locks = [
+        lock
+        for lock in Path(".snakemake/locks").glob("*.lock")
+        if any(line.startswith(root) for line in lock.read_text().splitlines())
+    ]
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    return bool(locks)
+
+
+def queued():
+    """This user's jobs in SLURM's queue that work in this folder."""
+    command = ["squeue", "--me", "--noheader", "--format=%i %Z"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    lines = [line.strip().split(" ", 1) for line in said.stdout.splitlines()]
+    return [line[0] for line in lines if len(line) == 2 and Path(line[1]) == Path.cwd()]
+
+
+if workflow.is_main_process:
+    workflow.execute = take(workflow.execute)
 
 
 def given(rule):

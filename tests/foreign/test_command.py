@@ -98,8 +98,8 @@ def test_what_it_writes_is_checked(folder, small_scan, line, message):
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ("", "holds no keys"),
-        ("a: [", "is not YAML"),
+        ("", "name. is missing"),
+        ("a: [", "is not valid YAML"),
         ("{name: a, slug: a, run: bash run.sh}", "'stage' is missing"),
         ("{name: a, slug: a, run: bash run.sh, stage: chi-separation}", "cannot be run here"),
         ("{name: a, slug: a, run: bash run.sh, stage: bfr}", "has stage dipole"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.yaml_text import read_mapping
 
 
 class Site(BaseModel):
@@ -34,11 +34,7 @@ def read_site(path: Path) -> Site:
         InputError: no such file, no YAML, an unknown key or a bad value.
     """
     try:
-        return Site.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except OSError as error:
-        raise InputError(f"site file {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"site file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+        return Site.model_validate(read_mapping(path, "site file"))
     except ValidationError as error:
         lines = [f"site file {path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InputError("\n".join(lines)) from error

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from qsmbench.core import parent
 from qsmbench.core.errors import InputError
 from qsmbench.provenance.record import recorded
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     wanted = next((a for a in arguments if not a.startswith("-")), None)
     called = " ".join(a for a in arguments[: 2 if wanted == "step" else 1] if not a.startswith("-"))
+    parent.end_with_parent()
     try:
         parsed = _parsed(arguments, wanted)
         with recorded(str(wanted), arguments) as facts:

@@ -5,6 +5,7 @@ What is left is estimated from the share of jobs that have ended, each counted a
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
+
+from qsmbench.core import parent
 
 LOG = Path(".snakemake/qsmbench-run.log")
 
@@ -72,7 +75,13 @@ def run_with_progress(command: Sequence[str]) -> int:
     with (
         LOG.open("w", encoding="utf-8") as log,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, parent.VARIABLE: parent.identity(os.getpid())},
         ) as process,
     ):
         assert process.stdout is not None

@@ -15,6 +15,7 @@ from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.registry import COMMANDS
 from qsmbench.cli.common import shown_log
 from qsmbench.config.load import read_config
+from qsmbench.data.claim import join
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,7 @@ def facts(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the job's record says besides files: its step, which of its jobs it is, and what it was told."""
     of, step = Run(read_config(arguments.config)), COMMANDS[arguments.step]
     arguments.of = of
+    join(of.layout.root)
     wildcards = {name: getattr(arguments, name) for name in step.wildcards}
     return {"command": arguments.step, "wildcards": wildcards, "told": step.told(of, **wildcards)}
 

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsmbench.config.model import Config
 from qsmbench.config.networks import section_of
+from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
+from qsmbench.core.yaml_text import read_mapping
+
+_MOST_COMPLAINTS = 20
 
 
 def read_config(path: Path) -> Config:
     """Read and validate a configuration in YAML, or in JSON as a run keeps it.
 
     Raises:
-        InputError: the file is missing or not YAML, or as :func:`check_config`.
+        InputError: as :func:`read_mapping` and :func:`check_config`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"config {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
-        raise InputError(f"config {path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"config {path} must be a mapping of keys to values")
-    return check_config(content, str(path))
+    return check_config(read_mapping(path), str(path))
 
 
 def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
@@ -45,7 +38,10 @@ def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
     try:
         return Config.model_validate(dict(content))
     except ValidationError as error:
-        raise InputError("\n".join(f"{name}: {_explain(e, content)}" for e in error.errors())) from error
+        lines = [shown(f"{name}: {_explain(e, content)}")[:400] for e in error.errors()[:_MOST_COMPLAINTS]]
+        raise InputError("\n".join(lines)) from error
+    except RecursionError as error:
+        raise InputError(f"{name} is nested too deeply; correct it") from error
 
 
 def _explain(error: Any, content: Mapping[str, Any]) -> str:

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from qsmbench.config.networks import AnyNetwork, GivenNetwork, Network
+from qsmbench.config.paths import odd_path
 from qsmbench.core.section import Name, Section, Text
 from qsmbench.heads.phantom import PhantomSource
 from qsmbench.heads.registry import HeadSource
 from qsmbench.sets.registry import AcquiredSet, AnySet
 from qsmbench.sets.samples import SyntheticSet
+
+_MOST_POINTS = 10_000
 
 
 class Tuning(Section):
@@ -27,6 +31,13 @@ class Tuning(Section):
         min_length=1, description="values to try, by parameter; every combination is one job"
     )
     metric: str = Field("rmse", description="score whose mean over the set decides")
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> Tuning:
+        n = prod(len(values) for values in self.grid.values())
+        if n > _MOST_POINTS:
+            raise ValueError(f"grid: {n:.3g} combinations, each of them a job; {_MOST_POINTS} at most")
+        return self
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -124,6 +135,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _references_exist(self) -> Config:
+        if (odd := odd_path(self)) is not None:
+            raise ValueError(odd)
         for name, network in self.trained_networks.items():
             trained_on = self.synthetic.get(network.train_set)
             if trained_on is None or trained_on.role != "train":

@@ -77,7 +77,7 @@ def check_array(path: Path) -> None:
         raise InputError(f"{name} holds {shown(str(dtype))[:60]}, not numbers; nothing of it was read")
     shape = _lengths(about.get("shape"))
     grid = about.get("chunk_grid")
-    chunk = _lengths(grid.get("configuration", {}).get("chunk_shape")) if _is_regular(grid) else None
+    chunk = _lengths(_chunk_shape(grid))
     if shape is None or chunk is None or len(chunk) != len(shape) or 0 in chunk:
         raise InputError(f"{name} has a shape or chunks that are none; copy or make it again")
     chunk = _check_codecs(about.get("codecs"), chunk, name)
@@ -86,8 +86,10 @@ def check_array(path: Path) -> None:
         raise InputError(f"{name} claims {claimed} values, more than can be read at a time; copy or make it again")
 
 
-def _is_regular(grid: Any) -> bool:
-    return isinstance(grid, dict) and grid.get("name") == "regular" and isinstance(grid.get("configuration"), dict)
+def _chunk_shape(grid: Any) -> Any:
+    """What a chunk grid, or the configuration of shards, gives as the shape of its chunks."""
+    about = grid.get("configuration") if isinstance(grid, dict) and grid.get("name") == "regular" else None
+    return about.get("chunk_shape") if isinstance(about, dict) else None
 
 
 def _check_codecs(codecs: Any, chunk: list[int], name: str, depth: int = 0) -> list[int]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import folder_hash
+from qsmbench.core.yaml_text import read_mapping
 
 MANIFEST = "algorithm.yml"
 
@@ -66,16 +65,7 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: no such folder or file, no YAML, a key that is missing, a stage that cannot be run here.
     """
     path = folder / MANIFEST
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); give the folder of a method with its {MANIFEST}"
-        ) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no keys; it needs name, slug, stage and run")
+    found = read_mapping(path, "manifest")
     for key in ("name", "slug", "stage", "run"):
         if not isinstance(found.get(key), str) or not found[key].strip():
             raise InputError(f"{path}: '{key}' is missing or no text")

@@ -219,8 +219,7 @@ def read_jobs(results: Path) -> tuple[list[JobRecord], list[str]]:
         with suppress(InputError), reading(path):
             if path.stat().st_size < _MOST_BYTES:
                 content = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(content, dict) and _is_record(content)
-        if complete:
+        if isinstance(content, dict) and _is_record(content):
             jobs.append(JobRecord(name, content))
         else:
             broken.append(name)
