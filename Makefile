@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint weights docs lock clean
+.PHONY: setup demo test lint weights weights-paper docs lock clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,20 @@ test: setup
 weights: setup
 	$(BIN)/snakemake networks --cores $(CORES) --configfile configs/weights.yaml
 	$(BIN)/python tools/ship_weights.py results-weights
+
+# The paper's size on one GPU, hours; goes on where it was stopped. PYTHON_LIVE needs torch, numpy, scipy and PyYAML
+# alone; where the heads are not there yet they are made with the whole package.
+DEVICE ?= cuda
+HEADS ?= results-live/heads
+LIVE ?= results-live
+PYTHON_LIVE ?= $(BIN)/python
+MAP ?=
+LIVE_CONFIGS ?= $(addprefix configs/live/paper/,meta-qsm.yaml mesa-research.yaml mesa-clinical.yaml deepqsm.yaml qsmnet.yaml)
+
+weights-paper:
+	test -d $(HEADS) || $(BIN)/python tools/make_heads.py $(HEADS) $(MAP)
+	PYTHONPATH=src $(PYTHON_LIVE) -m qsmbench.training.live $(LIVE_CONFIGS) --heads $(HEADS) --folder $(LIVE) \
+		--device $(DEVICE)
 
 lint: setup
 	$(BIN)/ruff check .

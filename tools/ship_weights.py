@@ -2,6 +2,7 @@
 
     snakemake networks --cores 2 --configfile configs/weights.yaml
     python tools/ship_weights.py results-weights [NAME ...] [--scores results-networks]
+    python tools/ship_weights.py --live FOLDER/cards [NAME ...]      # of a live training, which wrote its cards itself
 
 What the cards say is read from the run: weights, training course, job records, environment, sets; with --scores also
 what the named run measured of the networks on its test sets.
@@ -10,6 +11,7 @@ what the named run measured of the networks on its test sets.
 import argparse
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import zarr
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.networks.architectures import architecture
+from qsmbench.networks.network_file import card_hash
 from qsmbench.networks.shipped import FOLDER
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.provenance.record import makers, read_jobs
@@ -36,11 +39,20 @@ MARKS = ("rmse", "hfen", "ssim", "xsim")
 def main() -> None:
     """Read the run, write weights and cards."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="folder of the run that trained them")
+    parser.add_argument("results", type=Path, help="folder of the run that trained them, or with --live, of the cards")
     parser.add_argument("names", nargs="*", help="which networks; by default every one")
     parser.add_argument("--scores", type=Path, help="folder of a run that evaluated them")
+    parser.add_argument("--live", action="store_true", help="the folder holds weights and cards of live trainings")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
+    if options.live:
+        for name in options.names or sorted(p.stem for p in options.results.glob("*.pt")):
+            load_network(options.results / f"{name}.pt")
+            if card_hash(options.results / f"{name}.pt") != sha256_of(options.results / f"{name}.pt"):
+                raise SystemExit(f"{options.results}/{name}.json is not the card of {name}.pt")
+            for suffix in (".pt", ".json", ".md"):
+                shutil.copyfile(options.results / f"{name}{suffix}", FOLDER / f"{name}{suffix}")
+        return
     for name in options.names or sorted(p.stem for p in (options.results / "networks").glob("*.pt")):
         trained = load_network(options.results / f"networks/{name}.pt")
         target = FOLDER / f"{name}.pt"

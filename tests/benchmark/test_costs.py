@@ -28,7 +28,7 @@ FIELD_ALONE = {"first_map": None, "first_map_regularization": ()}
 
 def with_network(**changes):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["networks"]["meta-qsm"] |= changes
+    config["networks"]["meta-qsm-tv"] |= changes
     return check_config(config)
 
 
@@ -51,7 +51,7 @@ def test_measured_jobs_come_out_again_within_a_quarter(job, seconds, megabytes):
 def test_training_costs_what_was_measured():
     """300 steps of four samples of 64x64x32 in a default run of November 2026."""
     config = with_network(channels=8, levels=3, **FIELD_ALONE, patch=None)
-    training = Job("train", ("meta-qsm",), 300 * 4, 64 * 64 * 32 / 1e6, network="meta-qsm")
+    training = Job("train", ("meta-qsm-tv",), 300 * 4, 64 * 64 * 32 / 1e6, network="meta-qsm-tv")
     assert cost(training, config, CPU).core_hours * 3600 == pytest.approx(308, rel=0.15)
     assert cost(training, config, CPU).memory_mb == pytest.approx(896, rel=0.15)
 
@@ -89,15 +89,15 @@ def resolved(config, site, rule, wildcards):
 
 def test_gpus_are_asked_for_where_the_site_has_them():
     config = with_network()
-    on_cpu = resolved(config, CPU, "train", ["meta-qsm"])
+    on_cpu = resolved(config, CPU, "train", ["meta-qsm-tv"])
     assert set(on_cpu) == {"mem_mb", "runtime"}
-    on_gpu = resolved(config, GPU, "train", ["meta-qsm"])
+    on_gpu = resolved(config, GPU, "train", ["meta-qsm-tv"])
     assert {name: on_gpu[name] for name in ("gpu", "gpu_model", "slurm_partition")} == {
         "gpu": 1,
         "gpu_model": "a100",
         "slurm_partition": "gpu",
     }
-    assert resolved(config, GPU, "reconstruct", ["test-fixed", "meta-qsm"])["gpu"] == 1
+    assert resolved(config, GPU, "reconstruct", ["test-fixed", "meta-qsm-tv"])["gpu"] == 1
     assert "gpu" not in resolved(config, GPU, "reconstruct", ["test-fixed", "tkd"])
     charged = Site(account="lab", cpu_partition="long")
     asked = resolved(config, charged, "evaluate", ["test-fixed", "tkd"])
@@ -107,11 +107,11 @@ def test_gpus_are_asked_for_where_the_site_has_them():
 def test_training_on_several_devices_is_started_by_srun_on_the_nodes_it_needs():
     config, alone = with_network(devices=4, threads=3, **FIELD_ALONE), with_network(**FIELD_ALONE)
     two_a_node = GPU.model_copy(update={"gpus_per_node": 2})
-    asked = resolved(config, two_a_node, "train", ["meta-qsm"])
+    asked = resolved(config, two_a_node, "train", ["meta-qsm-tv"])
     names = ("mpi", "tasks", "gpu", "nodes", "cpus_per_task")
     assert [asked[name] for name in names] == ["srun", 4, 4, 2, 3]
-    assert resolved(config, CPU, "train", ["meta-qsm"])["nodes"] == 1
-    one, four = (cost(Job("train", ("n",), 10**6, 1.0, network="meta-qsm"), c, GPU) for c in (alone, config))
+    assert resolved(config, CPU, "train", ["meta-qsm-tv"])["nodes"] == 1
+    one, four = (cost(Job("train", ("n",), 10**6, 1.0, network="meta-qsm-tv"), c, GPU) for c in (alone, config))
     assert four.gpu_hours == pytest.approx(one.gpu_hours, rel=0.01)
     assert four.hours == pytest.approx(one.hours / 4, rel=0.01)
 

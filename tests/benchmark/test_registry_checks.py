@@ -50,12 +50,12 @@ def test_every_configuration_in_the_repository_makes_a_display() -> None:
 
 def test_a_networks_range_is_its_training_sets_or_that_of_the_weights_it_started_from() -> None:
     started = config()
-    low, high = load_network("shipped:meta-qsm").scaling.trained_range
-    found = trained_range(started)["meta-qsm"]
+    low, high = load_network("shipped:meta-qsm-tv").scaling.trained_range
+    found = trained_range(started)["meta-qsm-tv"]
     assert found["min"] == pytest.approx(low, abs=1e-4)
     assert found["max"] == pytest.approx(high, abs=1e-4)
     content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    del content["networks"]["meta-qsm"]["start"]
-    assert trained_range(check_config(content)) == {"meta-qsm": {"min": [1.0, 1.0, 2.0], "max": [1.6, 1.6, 4.0]}}
-    content["networks"]["meta-qsm"] = {"weights": "shipped:meta-qsm"}
-    assert trained_range(check_config(content))["meta-qsm"] == found
+    del content["networks"]["meta-qsm-tv"]["start"]
+    assert trained_range(check_config(content)) == {"meta-qsm-tv": {"min": [1.0, 1.0, 2.0], "max": [1.6, 1.6, 4.0]}}
+    content["networks"]["meta-qsm-tv"] = {"weights": "shipped:meta-qsm-tv"}
+    assert trained_range(check_config(content))["meta-qsm-tv"] == found

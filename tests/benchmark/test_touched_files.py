@@ -192,7 +192,7 @@ def test_every_step_names_its_wildcards_as_its_jobs_have_them(step):
             "made": {"kind": "simulated", "protocol": "research", "subjects": ["healthy"]},
             "measured": {"kind": "challenge2016"},
         },
-        "networks": {"net": {"train_set": "train", "steps": 1}, "given": {"weights": "shipped:meta-qsm"}},
+        "networks": {"net": {"train_set": "train", "steps": 1}, "given": {"weights": "shipped:meta-qsm-tv"}},
         "methods": {"tkd": {"tuning": {"set": "tune", "grid": {"threshold": [0.1]}}}},
     }
     of = Run(check_config(config))

@@ -205,9 +205,9 @@ def test_weights_that_are_missing_damaged_or_something_else(files, capsys, tmp_p
 
 
 def test_meta_qsm_comes_with_its_weights(files):
-    assert reconstruct(files, "meta-qsm") == 0
+    assert reconstruct(files, "meta-qsm-tv") == 0
     about = json.loads(Path(files["out"]).with_name(Path(files["out"]).name.replace(".nii.gz", ".json")).read_text())
-    assert about["parameters"]["weights"] == "shipped:meta-qsm"
+    assert about["parameters"]["weights"] == "shipped:meta-qsm-tv"
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

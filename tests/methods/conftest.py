@@ -19,11 +19,13 @@ def weights_for(tmp_path_factory):
     for name, entry in METHODS.items():
         if not entry.needs_weights:
             continue
-        told = architecture(name).knows_voxel_size
+        kind, corrects = entry.fixed["architecture"], entry.fixed["corrects"]
+        told = architecture(kind).knows_voxel_size
         options = {"channels": 4, "levels": 3} | ({"hidden": [8, 2]} if told else {})
         torch.manual_seed(0)
         halfwidth = (0.3, 0.3, 0.3) if told else (0.0, 0.0, 0.0)
         scaling = Scaling(0.02, 0.05, (0.0, 0.0, 0.7), halfwidth)
-        module = architecture(name, options).module()
-        TrainedNetwork(name, options, scaling, module.state_dict()).save(folder / f"{name}.pt")
+        module = architecture(kind, options).module(int(corrects))
+        options |= {"first_map": "tv", "first_map_regularization": [2e-3]} if corrects else {}
+        TrainedNetwork(kind, options, scaling, module.state_dict()).save(folder / f"{name}.pt")
     return lambda name: folder / f"{name}.pt" if METHODS[name].needs_weights else None

@@ -127,7 +127,7 @@ def test_windows_blend_without_seams(tmp_path):
 
 
 def test_too_little_memory_means_windows(weights_for, monkeypatch):
-    monkeypatch.setattr(windows, "WINDOW", 16)
+    monkeypatch.setattr(windows, "WINDOWS", (16,))
     weights = weights_for("meta-qsm")
     assert build("meta-qsm", {}, weights).reconstruct(scan_of()).notes == ()
     found = build("meta-qsm", {"memory": 1e-4}, weights).reconstruct(scan_of())
@@ -147,3 +147,26 @@ def test_scans_at_two_resolutions_do_not_share_kernels(weights_for):
     other = method(replace(scan, grid=Grid(scan.grid.shape, (1.2, 0.9, 1.8))))
     assert not torch.equal(first, other)
     assert torch.equal(method(scan), first)
+
+
+@pytest.mark.parametrize("b0_dir", [(0.0, 0.0, 1.0), OBLIQUE])
+def test_mirror_images_averaged_give_the_mirrored_map(weights_for, b0_dir):
+    name = "meta-qsm" if b0_dir[2] == 1 else "meta-qsm-b0"
+    scan = scan_of(b0_dir=b0_dir)
+    mask = scan.mask.clone()
+    mask[:6, :, 5:] = False
+    scan = replace(scan, mask=mask, local_field=scan.local_field * mask)
+    flipped = replace(
+        scan,
+        mask=mask.flip(0),
+        local_field=scan.local_field.flip(0),
+        grid=Grid(mask.shape, (1.0, 1.0, 2.0), (-b0_dir[0], *b0_dir[1:])),
+    )
+    method = build(name, {"symmetries": 8}, weights_for(name))
+    one, other = method.reconstruct(scan), method.reconstruct(flipped)
+    torch.testing.assert_close(other.chi.flip(0), one.chi, rtol=1e-3, atol=1e-4 * float(one.chi.abs().max()))
+    assert float(one.uncertainty.max()) > 0
+    assert not one.uncertainty[~mask].any()
+    alone = build(name, {}, weights_for(name)).reconstruct(scan)
+    assert alone.uncertainty is None
+    assert not torch.allclose(alone.chi, one.chi)

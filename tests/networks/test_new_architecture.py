@@ -101,14 +101,14 @@ def store(tmp_path):
 def test_it_is_configured_planned_trained_and_applied(installed, store, tmp_path, small_scan, capsys):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     network = {"architecture": "wide-net", "reach": 2, "train_set": "train", "steps": 30, "learning_rate": 1e-2}
-    config["networks"] = {"meta-qsm": network}
-    config["methods"]["meta-qsm"] = {"method": "wide-net", "network": "meta-qsm"}
+    config["networks"] = {"meta-qsm-tv": network}
+    config["methods"]["meta-qsm-tv"] = {"method": "wide-net", "network": "meta-qsm-tv"}
     checked = check_config(config)
-    assert checked.model_dump(mode="json")["networks"]["meta-qsm"]["reach"] == 2
-    expected = cost(Job("train", ("meta-qsm",), 100, 1.0, network="meta-qsm"), checked, Site())
+    assert checked.model_dump(mode="json")["networks"]["meta-qsm-tv"]["reach"] == 2
+    expected = cost(Job("train", ("meta-qsm-tv",), 100, 1.0, network="meta-qsm-tv"), checked, Site())
     assert expected.core_hours > 0
-    config["networks"]["meta-qsm"] = network | {"channels": 8}
-    with pytest.raises(InputError, match=r"unknown key 'networks.meta-qsm.channels' \("):
+    config["networks"]["meta-qsm-tv"] = network | {"channels": 8}
+    with pytest.raises(InputError, match=r"unknown key 'networks.meta-qsm-tv.channels' \("):
         check_config(config)
 
     weights = tmp_path / "wide.pt"
@@ -132,7 +132,7 @@ def test_it_is_configured_planned_trained_and_applied(installed, store, tmp_path
         ({"architecture": "qsmnet", "hidden": [4, 2]}, r"unknown key 'networks.net.hidden' \(known here: "),
         ({"chanels": 4}, r"unknown key 'networks.net.chanels' \(did you mean 'channels'\?\)"),
         ({"levels": 9}, "key 'networks.net.levels': input should be less than or equal to 6, got 9"),
-        ({"weights": "shipped:meta-qsm"}, "unknown key 'networks.net.steps'"),
+        ({"weights": "shipped:meta-qsm-tv"}, "unknown key 'networks.net.steps'"),
     ],
 )
 def test_settings_belong_to_an_architecture_and_unknown_ones_are_refused(changes, message):
@@ -143,4 +143,4 @@ def test_settings_belong_to_an_architecture_and_unknown_ones_are_refused(changes
 
 
 def test_given_weights_are_read_as_such():
-    assert isinstance(read_network({"weights": "shipped:meta-qsm"}), GivenNetwork)
+    assert isinstance(read_network({"weights": "shipped:meta-qsm-tv"}), GivenNetwork)

@@ -17,6 +17,8 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods.registry import build, find
+from qsmbench.networks import shipped as shipped_weights
+from qsmbench.networks import weights
 from qsmbench.networks.shipped import FOLDER, resolve, shipped
 from qsmbench.networks.weights import load_network
 from qsmbench.simulation.phantom import head_phantom
@@ -29,7 +31,7 @@ MEGABYTES = 60
 
 def test_all_together_are_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < MEGABYTES * 1e6
-    assert set(shipped()) == {"meta-qsm", "mesa-research", "mesa-clinical", "deepqsm", "qsmnet"}
+    assert set(shipped()) == {"meta-qsm-tv", "mesa-research-tv", "mesa-clinical-tv", "deepqsm-tv", "qsmnet-tv"}
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -76,8 +78,8 @@ def error(method, scan, truth):
 
 
 def test_meta_qsm_is_better_than_what_it_corrects(samples):
-    weights = find("meta-qsm").shipped_weights
-    meta, maps = build("meta-qsm", {}, weights), corrected(load_network(weights))
+    own = find("meta-qsm-tv").shipped_weights
+    meta, maps = build("meta-qsm-tv", {}, own), corrected(load_network(own))
     ratios = [error(meta, scan, truth) / error(maps, scan, truth) for scan, truth in samples]
     # On the last sample, the smallest voxels and a third of a head, it is not (1.152).
     assert max(ratios[:4]) < 0.97
@@ -93,32 +95,53 @@ def corrected(network):
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("mesa-research", 4), ("mesa-clinical", 3), ("deepqsm", 2), ("qsmnet", 2)]
+    ("name", "number"), [("mesa-research-tv", 4), ("mesa-clinical-tv", 3), ("deepqsm-tv", 2), ("qsmnet-tv", 2)]
 )
 def test_a_network_of_one_resolution_is_better_there_than_what_it_corrects(samples, name, number):
     network = load_network(f"shipped:{name}")
     scan, truth = samples[number]
     assert scan.grid.voxel_size == pytest.approx(network.scaling.typical_voxel_size, rel=1e-4)
-    method = build(network.architecture, {}, Path(f"shipped:{name}"))
+    method = build(f"{network.architecture}-tv", {}, Path(f"shipped:{name}"))
     # Mesa-QSM at 0.5 mm, where the sample holds a third of a head, is not quite (1.028).
-    allowed = 1.04 if name == "mesa-research" else 1.0
+    allowed = 1.04 if name == "mesa-research-tv" else 1.0
     assert error(method, scan, truth) < allowed * error(corrected(network), scan, truth)
 
 
 def test_a_network_without_weights_of_its_name_says_which_there_are():
-    assert find("mesa-qsm").shipped_weights is None
-    with pytest.raises(InputError, match="--weights FILE, or one of shipped:mesa-clinical, shipped:mesa-research"):
-        build("mesa-qsm")
-    with pytest.raises(InputError, match="or one of shipped:meta-qsm"):
+    assert find("mesa-qsm-tv").shipped_weights is None
+    with pytest.raises(
+        InputError, match="--weights FILE, or one of shipped:mesa-clinical-tv, shipped:mesa-research-tv"
+    ):
+        build("mesa-qsm-tv")
+    with pytest.raises(InputError, match="that come with qsmbench correct TV maps: method meta-qsm-tv"):
         build("meta-qsm")
     with pytest.raises(InputError, match="no weights are shipped as 'none'"):
         resolve("shipped:none")
+
+
+def test_what_corrects_a_map_does_not_pass_for_the_paper_s_network(samples):
+    method = build("meta-qsm", {}, Path("shipped:meta-qsm-tv"))
+    with pytest.raises(InputError, match="correct the map of another method: they are method meta-qsm-tv"):
+        method(samples[0][0])
+
+
+def test_shipped_weights_are_those_of_their_card(monkeypatch, tmp_path):
+    for suffix in (".pt", ".json"):
+        (tmp_path / f"deepqsm-tv{suffix}").write_bytes((FOLDER / f"deepqsm-tv{suffix}").read_bytes())
+    monkeypatch.setattr(shipped_weights, "FOLDER", tmp_path)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    assert load_network("shipped:deepqsm-tv").architecture == "deepqsm"
+    changed = bytearray((tmp_path / "deepqsm-tv.pt").read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "deepqsm-tv.pt").write_bytes(changed)
+    with pytest.raises(InputError, match="is not the one its card describes"):
+        load_network("shipped:deepqsm-tv")
 
 
 def test_a_mask_of_the_scan_is_respected(samples):
     scan, _ = samples[0]
     half = scan.mask.clone()
     half[: half.shape[0] // 2] = False
-    chi = build("meta-qsm", {}, find("meta-qsm").shipped_weights)(replace(scan, mask=half))
+    chi = build("meta-qsm-tv", {}, find("meta-qsm-tv").shipped_weights)(replace(scan, mask=half))
     assert not chi[~half].any()
     assert torch.isfinite(chi).all()

@@ -39,7 +39,7 @@ def results(stored_run, tmp_path: Path) -> Path:
     text = stored_run.layout.display.read_text().replace("synthetic/test", "test")
     config = {
         "synthetic": {"test": SPEC | {"n_samples": 5}, "one": SPEC | {"n_samples": 1}},
-        "networks": {"net": {"weights": "shipped:meta-qsm"}},
+        "networks": {"net": {"weights": "shipped:meta-qsm-tv"}},
         "methods": {"tkd": {}, "l2": {}, "net": {"method": "meta-qsm", "network": "net"}},
     }
     resolved = check_config(config).model_dump(mode="json")

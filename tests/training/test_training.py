@@ -292,7 +292,7 @@ def test_several_maps_of_one_method_are_channels_and_their_mean_is_corrected(sto
         if name.startswith("last.head"):
             value.zero_()
     network.save(weights)
-    torch.testing.assert_close(build("meta-qsm", {}, weights)(scan), maps.mean(dim=0))
+    torch.testing.assert_close(build("meta-qsm-tv", {}, weights)(scan), maps.mean(dim=0))
 
 
 def test_a_network_that_corrects_a_map_starts_from_it_and_learns_from_patches(store, tmp_path):
@@ -304,11 +304,11 @@ def test_a_network_that_corrects_a_map_starts_from_it_and_learns_from_patches(st
     scan, truth = stored.scan(held_out[0]), stored.reference(held_out[0]).chi
     errors = {
         method: 100 * np.linalg.norm(build(method, {}, file)(scan).numpy() - truth) / np.linalg.norm(truth)
-        for method, file in (("l2", None), ("meta-qsm", weights))
+        for method, file in (("l2", None), ("meta-qsm-tv", weights))
     }
-    assert errors["meta-qsm"] < 0.95 * errors["l2"]
+    assert errors["meta-qsm-tv"] < 0.95 * errors["l2"]
     # What the workflow applies is what the training validated, but for the half precision of its first maps.
-    assert errors["meta-qsm"] == pytest.approx(float(rows(tmp_path / "record.csv")[-1]["validation_rmse"]), rel=1e-3)
+    assert errors["meta-qsm-tv"] == pytest.approx(float(rows(tmp_path / "record.csv")[-1]["validation_rmse"]), rel=1e-3)
 
 
 def test_patches_lie_in_their_samples_around_the_brain(tmp_path):

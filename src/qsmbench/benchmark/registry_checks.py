@@ -9,9 +9,20 @@ from qsmbench.config.model import Config
 from qsmbench.config.networks import Network
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import nearest
-from qsmbench.methods.registry import build, find
+from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
 from qsmbench.networks.weights import load_network
+
+
+def _check_first_maps(config: Config, entry: Entry, network: str | None) -> None:
+    """Whether a network is the kind that its method says: with or without first maps."""
+    corrects, section = entry.fixed.get("corrects"), config.networks.get(network or "")
+    if corrects is None or not isinstance(section, Network):
+        return
+    if corrects != (section.first_map is not None):
+        other = entry.name.removesuffix("-tv") if corrects else f"{entry.name}-tv"
+        what = "sees the field alone" if corrects else "corrects the map of another method (first_map)"
+        raise InputError(f"network {network} {what}: that is method {other}")
 
 
 def check_against_registries(config: Config, name: str) -> None:
@@ -29,6 +40,7 @@ def check_against_registries(config: Config, name: str) -> None:
             # Building checks the options; the weights are only read when the method runs.
             weights = Path(run.network) if run.network else None
             build(entry.name, run.options, weights)
+            _check_first_maps(config, entry, run.network)
             if run.tuning is not None:
                 if run.tuning.metric not in map_metrics():
                     raise InputError(f"tuning.metric: unknown metric '{run.tuning.metric}'")

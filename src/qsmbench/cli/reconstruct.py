@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--field-units", choices=UNITS, help="of the field (default: as its sidecar says, else ppm)")
     parser.add_argument("--mask", type=Path, required=True, help="NIfTI, non-zero inside")
     parser.add_argument("--out", type=Path, required=True, help="susceptibility map to write, NIfTI, ppm")
+    parser.add_argument("--uncertainty", type=Path, help="its standard deviation to write, for methods that tell one")
     parser.add_argument("--magnitude", type=Path, help="NIfTI, for methods that use it")
     parser.add_argument("--field-noise", type=Path, help="NIfTI, standard deviation of the field, ppm")
     parser.add_argument(
@@ -71,6 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
         seconds = time.perf_counter() - started
     except ReconstructionError as error:
         raise InputError(f"{arguments.local_field}: {error}") from error
+    if arguments.uncertainty is not None and found.uncertainty is None:
+        raise InputError(
+            f"method {arguments.method} tells no uncertainty; a trained network does with --option symmetries=8"
+        )
     for line in found.notes:
         print(f"qsmbench reconstruct: {line}", file=sys.stderr)
     grid = found.grid or scan.grid
@@ -91,4 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Serialised once before anything is written: a map never stands without what says how it was made.
     json.dumps(about, allow_nan=False)
     write_volume(arguments.out, found.chi.cpu().numpy(), grid.matrix, f"chi, ppm, {arguments.method}", kept)
+    if arguments.uncertainty is not None and found.uncertainty is not None:
+        spread = found.uncertainty.cpu().numpy()
+        write_volume(arguments.uncertainty, spread, grid.matrix, f"SD of chi, ppm, {arguments.method}", kept)
     write_json_atomic(sidecar(arguments.out), about)

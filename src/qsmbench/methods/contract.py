@@ -51,12 +51,14 @@ class Reconstruction:
         convergence: one for each loop, in order; empty for a direct method.
         grid: of chi where it is not the scan's.
         notes: what a user should know of how it was made, warnings among them; a line each.
+        uncertainty: standard deviation of chi in ppm, like it, where the method tells one.
     """
 
     chi: torch.Tensor
     convergence: tuple[Convergence, ...] = ()
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
+    uncertainty: torch.Tensor | None = None
 
     def with_notes(self, lines: Iterable[str]) -> Reconstruction:
         """Return it with these lines among the notes, and one for each loop that its limit ended."""
@@ -106,7 +108,10 @@ class Method(ABC):
         n_bad = int((~torch.isfinite(chi)).sum())
         if n_bad:
             raise ReconstructionError(f"{type(self).__name__} gave {n_bad} non-finite voxels")
-        return replace(found, chi=chi).with_notes(lines)
+        spread = found.uncertainty
+        if spread is not None:
+            spread = torch.where(scan.mask, place.restore(spread), 0.0).to(torch.float32)
+        return replace(found, chi=chi, uncertainty=spread).with_notes(lines)
 
     @abstractmethod
     def invert(self, scan: Scan) -> torch.Tensor | tuple[torch.Tensor, tuple[Convergence, ...]] | Reconstruction:

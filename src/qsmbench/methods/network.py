@@ -16,11 +16,13 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.network_input import network_input
 from qsmbench.methods.standard_grid import StandardGrid, tilt
+from qsmbench.methods.symmetries import over_symmetries
 from qsmbench.methods.windows import apply_in_windows
 from qsmbench.networks.shipped import resolve
 from qsmbench.networks.weights import TrainedNetwork, load_network
@@ -36,6 +38,8 @@ class NetworkMethod(Method):
 
     architecture: str
     weights: Path
+    # Whether its networks correct first maps; None: they may or may not.
+    corrects: bool | None = None
     largest_tilt: float = parameter(
         1.0,
         "tilt of B0 in degrees from which on the volume is rotated to B0 along z (networks that are not told B0)",
@@ -50,7 +54,13 @@ class NetworkMethod(Method):
         at_least=0,
     )
     memory: float = parameter(
-        6.0, "GB that feature maps may take; larger volumes are done in windows of 128 voxels", above=0
+        4.5, "GB that feature maps may take; larger volumes are done in the largest windows that fit", above=0
+    )
+    symmetries: int = parameter(
+        1,
+        "mirror images of the scan, of its 8, whose maps are averaged; from 2 on their spread is the uncertainty",
+        at_least=1,
+        at_most=8,
     )
 
     def invert(self, scan: Scan) -> Reconstruction:
@@ -58,6 +68,7 @@ class NetworkMethod(Method):
         path = resolve(self.weights)
         modified = path.stat().st_mtime_ns if path.exists() else 0
         network = _network(path, self.architecture, modified)
+        check_input(network, self.architecture, self.corrects)
         kind, scaling = network.kind, network.scaling
         notes = []
         angle = tilt(scan.grid.b0_dir)
@@ -77,16 +88,36 @@ class NetworkMethod(Method):
         elif outside := scaling.outside(here):
             notes.append(f"warning: voxel size outside what the network was trained on: {'; '.join(outside)}")
         b0_dir = scan.grid.b0_dir if kind.knows_b0_dir else (0.0, 0.0, 1.0)
-        module = _module(path, self.architecture, modified, (here, b0_dir), str(scan.device))
         inputs = network_input(
             scan, scaling, network.options.get("first_map"), network.options.get("first_map_regularization", ())
         )
         if place is not None:
             inputs = torch.stack([place.to_standard(channel) for channel in inputs])
-        chi = apply_in_windows(module, inputs, kind, window=self.window, memory=self.memory, notes=notes)
+
+        def apply(mirrored: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
+            bx, by, bz = (-b if axis in axes and kind.knows_b0_dir else b for axis, b in enumerate(b0_dir))
+            module = _module(path, self.architecture, modified, (here, (bx, by, bz)), str(scan.device))
+            return apply_in_windows(module, mirrored, kind, window=self.window, memory=self.memory, notes=notes)
+
+        chi, spread = over_symmetries(apply, inputs, self.symmetries)
         if place is not None:
-            chi = place.to_original(chi)
-        return Reconstruction(chi * scaling.chi_std, notes=tuple(notes))
+            chi, spread = place.to_original(chi), None if spread is None else place.to_original(spread).clamp_min_(0)
+        _, unit = scaling.units(scan.local_field, scan.mask)
+        # Each mirror image notes its windows.
+        said = tuple(dict.fromkeys(notes))
+        return Reconstruction(chi * unit, notes=said, uncertainty=None if spread is None else spread * unit)
+
+
+def check_input(network: TrainedNetwork, name: str, corrects: bool | None) -> None:
+    """Keep a network that corrects another method's map from passing for the paper's, and the other way round.
+
+    Raises:
+        InputError: it is the other kind.
+    """
+    if corrects is not None and corrects != (network.n_first_maps > 0):
+        other = f"{name}-tv" if network.n_first_maps else name
+        what = "correct the map of another method" if network.n_first_maps else "see the field alone"
+        raise InputError(f"these weights of {name} {what}: they are method {other}")
 
 
 # Scans of a set share one network; the time stamp keeps a retrained file from being taken for the old one.

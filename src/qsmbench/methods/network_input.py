@@ -34,10 +34,11 @@ def network_input(
         first_map: method of the maps, if any.
         regularization: of that method, in its own units, for each map; none: one map, at `DEFAULT_REGULARIZATION`.
     """
+    field_unit, chi_unit = scaling.units(scan.local_field, scan.mask)
     # A scan's field is zero outside the mask, in training as when the network is applied.
-    channels = [scan.local_field / scaling.field_std]
+    channels = [scan.local_field / field_unit]
     if first_map is not None:
         method = FIRST_MAPS[first_map]
         methods = [method(regularization=r) for r in regularization or (DEFAULT_REGULARIZATION[first_map],)]
-        channels += [invert(scan) / scaling.chi_std for invert in methods]
+        channels += [invert(scan) / chi_unit for invert in methods]
     return torch.stack(channels)

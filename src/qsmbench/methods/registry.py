@@ -1,6 +1,7 @@
 """The list of methods: one line each, imported when used, built by name with options checked.
 
-Each architecture of a network is a method too: `qsmbench.networks.architectures` lists those.
+Each architecture of a network is a method too: `qsmbench.networks.architectures` lists those. Under its own name it is
+the paper's, which sees the field alone; networks of the kind that correct first maps are `<name>-tv`, beside it.
 
 A method of another distribution is an `Entry` behind an entry point of the group ``qsmbench.methods``
 (`qsmbench.core.registry`).
@@ -79,11 +80,13 @@ class Entry:
         return self.options | self.method.completed(options)
 
 
-def _of_network(entry: NetworkEntry) -> Entry:
-    """The method that applies an architecture's trained networks."""
-    fixed = {"architecture": entry.name}
-    target = f"{_OWN}.network:NetworkMethod"
-    return Entry(entry.name, entry.label, target, entry.doi, wants_gpu=True, needs_weights=True, fixed=fixed)
+def _of_network(entry: NetworkEntry, corrects: bool | None = None) -> Entry:
+    """The method that applies an architecture's trained networks; where told, those that correct a map, or do not."""
+    fixed = {"architecture": entry.name, "corrects": corrects}
+    name, label = (f"{entry.name}-tv", f"{entry.label} (from TV)") if corrects else (entry.name, entry.label)
+    return Entry(
+        name, label, f"{_OWN}.network:NetworkMethod", entry.doi, wants_gpu=True, needs_weights=True, fixed=fixed
+    )
 
 
 class _Methods(Registry[Entry]):
@@ -118,7 +121,7 @@ METHODS: Registry[Entry] = _Methods(
         Entry("ndi", "NDI", f"{_OWN}.ndi:NDI", "10.1002/nbm.4271"),
         Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
         Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
-        *(_of_network(entry) for entry in ARCHITECTURES.own.values()),
+        *(_of_network(entry, corrects) for corrects in (False, True) for entry in ARCHITECTURES.own.values()),
         # Somebody else's folder, whose own algorithm.yml names the paper.
         Entry("command", "Foreign method", f"{_OWN}.command:Command", ""),
     ),
@@ -147,9 +150,9 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
             raise InputError(f"method {name} has no option '{key}'{nearest(key, entry.options)}; known: {known}")
     if entry.needs_weights:
         if weights is None:
-            similar = [PREFIX + word for word in shipped() if word.startswith(name.split("-", maxsplit=1)[0])]
-            more = f", or one of {', '.join(similar)}" if similar else ""
-            raise InputError(f"method {name} is a trained network: give its weights with --weights FILE{more}")
+            raise InputError(
+                f"method {name} is a trained network: give its weights with --weights FILE{_come_along(name)}"
+            )
         values["weights"] = weights
     elif weights is not None:
         raise InputError(f"method {name} is not a network: it takes no --weights")
@@ -162,3 +165,16 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
             raise InputError(f"method {name}: {own}") from error
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"method {name}, option {where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _come_along(name: str) -> str:
+    """Which shipped weights serve a network without any of its own name, as the end of a sentence."""
+    kind = name.split("-", maxsplit=1)[0]
+    similar = [
+        PREFIX + word for word in shipped() if word.startswith(kind) and word.endswith("-tv") == name.endswith("-tv")
+    ]
+    if similar:
+        return f", or one of {', '.join(similar)}"
+    if any(word.startswith(kind) for word in shipped()):
+        return f"; those that come with qsmbench correct TV maps: method {name}-tv"
+    return ""

@@ -1,6 +1,6 @@
 """A network over a whole volume, or, where feature maps would not fit, over overlapping windows blended seamlessly.
 
-Windows overlap by half and are weighted by a Gaussian (MONAI's sliding_window_inference, Cardoso 2022, doi
+Windows overlap by a quarter and are weighted by a Gaussian (MONAI's sliding_window_inference, Cardoso 2022, doi
 10.48550/arXiv.2211.02701). A window knows nothing of the field's sources outside it, so whole volumes are preferred.
 """
 
@@ -11,8 +11,9 @@ from torch import nn
 
 from qsmbench.networks.contract import Architecture
 
-WINDOW = 128
-OVERLAP = 0.5
+# Edges in voxels; the largest that fits into memory is taken.
+WINDOWS = (192, 160, 128, 96, 64)
+OVERLAP = 0.25
 
 
 def apply_in_windows(
@@ -31,7 +32,8 @@ def apply_in_windows(
     nothing = torch.zeros(1, 0, device=inputs.device)
     volume, shape = inputs[None], tuple(inputs.shape[1:])
     if window == 0 and peak_gigabytes(kind.width, shape) > memory:
-        window = WINDOW
+        fitting = (edge for edge in WINDOWS if peak_gigabytes(kind.width, (edge,) * 3) <= memory)
+        window = next(fitting, WINDOWS[-1])
     if window == 0 or window >= max(shape):
         whole: torch.Tensor = module(volume, nothing)[0, 0]
         return whole
@@ -52,5 +54,6 @@ def peak_gigabytes(n_channels: int, shape: tuple[int, ...]) -> float:
     voxels = 1.0
     for n in shape:
         voxels *= n
-    # 1 (skip) + 2 (from below) + 3 (joined) + 1 (result), and convolution's own workspace of about as much again.
-    return 4e-9 * voxels * n_channels * 9
+    # 1 (skip) + 2 (from below) + 3 (joined) + 1 (result), and convolution's own workspace of most of that again
+    # (measured: docs/networks.md).
+    return 4e-9 * voxels * n_channels * 13

@@ -20,12 +20,22 @@ class Scaling:
         chi_std: the same of chi.
         voxel_centre: middle of the trained range of log(voxel size / mm), three values.
         voxel_halfwidth: half its width; 0 where the range is a point.
+        by_scan: whether a field is divided by its own robust size (`robust_scale`) and not by ``field_std``, and chi
+            by that size times ``chi_std / field_std``, so that a field of twice the size gives twice the map.
     """
 
     field_std: float
     chi_std: float
     voxel_centre: Triple
     voxel_halfwidth: Triple
+    by_scan: bool = False
+
+    def units(self, field: torch.Tensor, mask: torch.Tensor) -> tuple[float, float]:
+        """What a local field (x, y, z) and its chi are divided by, ppm."""
+        if not self.by_scan:
+            return self.field_std, self.chi_std
+        size = float(robust_scale(field, mask))
+        return size, size * self.chi_std / self.field_std
 
     def voxel_size(self, voxel_size: torch.Tensor) -> torch.Tensor:
         """Normalise voxel sizes (..., 3) in mm to [-1, 1] over the trained range, on a logarithmic scale.
@@ -64,3 +74,14 @@ class Scaling:
             for axis, v, a, b in zip("xyz", voxel_size, low, high, strict=True)
             if not a * (1 - tolerance) <= v <= b * (1 + tolerance)
         ]
+
+
+def robust_scale(field: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Median of |field| (x, y, z) inside the mask over that of a normal distribution of SD 1; never zero.
+
+    The median is of tissue, whatever strong sources there are.
+    """
+    inside = field[mask].abs()
+    if inside.numel() == 0:
+        return torch.ones((), device=field.device)
+    return (inside.median() / 0.6745).clamp_min(1e-6)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +10,13 @@ import torch
 from torch import nn
 
 from qsmbench.core.errors import InputError
-from qsmbench.data.atomic import atomic_path
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.contract import Architecture
+from qsmbench.networks.network_file import card_hash, read_network, write_network
 from qsmbench.networks.scaling import Scaling
-from qsmbench.networks.shipped import resolve
+from qsmbench.networks.shipped import FOLDER, resolve
 from qsmbench.networks.wpconv import wpconv_layers
 
-FORMAT = "qsmbench-network-1"
 # Of the options, what says which first maps come with the field.
 _INPUT = ("first_map", "first_map_regularization")
 
@@ -90,25 +87,15 @@ class TrainedNetwork:
 
     def save(self, path: Path, precision: Literal["float32", "float16"] = "float32") -> None:
         """Write the file, atomically; half precision is for shipping, it is read back in single precision."""
-        kept = torch.float16 if precision == "float16" else torch.float32
-        state = {
-            # Running variances may exceed what half precision holds, and cost nothing.
-            name: value.to(kept) if value.is_floating_point() and "running_" not in name else value
-            for name, value in self.state.items()
-        }
-        content = {
-            "format": FORMAT,
-            "architecture": self.architecture,
-            "options": self.options,
-            "scaling": asdict(self.scaling),
-            "state": state,
-            "record": self.record,
-        }
-        # Through memory: torch writes a file's name into it, and the temporary name would change the bytes.
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
+        write_network(
+            path,
+            architecture=self.architecture,
+            options=self.options,
+            scaling=self.scaling,
+            state=self.state,
+            record=self.record,
+            precision=precision,
+        )
 
 
 def load_network(weights: str | Path, expected: str | None = None) -> TrainedNetwork:
@@ -119,17 +106,12 @@ def load_network(weights: str | Path, expected: str | None = None) -> TrainedNet
         expected: architecture that it must be of.
 
     Raises:
-        InputError: missing, damaged, not a qsmbench network, or one of another architecture.
+        InputError: missing, damaged, not a qsmbench network, one of another architecture, or shipped weights that are
+            not those of their card.
     """
     path = resolve(weights)
-    if not path.is_file():
-        raise InputError(f"weights file {path} does not exist; train it or name another with --weights")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"weights file {path} is damaged or not a torch file; train or fetch it again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"weights file {path} is no qsmbench network (expected format {FORMAT})")
+    # Shipped weights are those of their card or none.
+    content = read_network(path, card_hash(path) if path.parent == FOLDER else None)
     if expected is not None and content["architecture"] != expected:
         raise InputError(f"weights file {path} is of {content['architecture']}, not of {expected}; give the right one")
     scaling = content["scaling"]
@@ -137,7 +119,11 @@ def load_network(weights: str | Path, expected: str | None = None) -> TrainedNet
         content["architecture"],
         content["options"],
         Scaling(
-            scaling["field_std"], scaling["chi_std"], tuple(scaling["voxel_centre"]), tuple(scaling["voxel_halfwidth"])
+            scaling["field_std"],
+            scaling["chi_std"],
+            tuple(scaling["voxel_centre"]),
+            tuple(scaling["voxel_halfwidth"]),
+            bool(scaling.get("by_scan", False)),
         ),
         content["state"],
         content["record"],

@@ -99,9 +99,12 @@ class WPConv3d(nn.Module):
         return kernel.reshape(-1, self.n_out, self.n_in, self.size, self.size, self.size), bias
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Convolve ``x`` (B, n_in, X, Y, Z), each sample with the kernel of its own condition (B, n_condition)."""
+        """Convolve ``x`` (B, n_in, X, Y, Z) with the kernels of its conditions (B, n), or of one for all (1, n)."""
         n_batch = x.shape[0]
         kernel, bias = self.kernels(condition)
+        if len(condition) == 1:
+            y: torch.Tensor = functional.conv3d(x, kernel[0], bias[0], padding=self.size // 2)
+            return y
         # One grouped convolution serves samples of different voxel sizes at the price of a plain one.
         y = functional.conv3d(
             x.reshape(1, n_batch * self.n_in, *x.shape[2:]),

@@ -126,7 +126,7 @@ class Batches:
         mask = torch.from_numpy(inside)
         scan = Scan(local_field=torch.from_numpy(field), mask=mask, grid=grid)
         inputs = self._inputs(pick.sample, scan)
-        truth = torch.from_numpy(chi)[None] / self.scaling.chi_std
+        truth = torch.from_numpy(chi)[None] / self.scaling.units(scan.local_field, mask)[1]
         if self.patch is None or pick.draw is None:
             return inputs, truth, mask[None], grid
         box = self._place(inside, pick.draw)
