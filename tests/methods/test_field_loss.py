@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from qsmbench.methods.field_error import field_error, tv_weight
 from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights, noise_level
+from qsmbench.methods.inr_noise import colour_of, noise_weights, variation_tau
 
 WHOLE = (slice(None),) * 3
 
@@ -83,3 +85,57 @@ def test_the_nonlinear_term_ignores_whole_turns(small_scan):
     plain, _ = loss_of(small_scan, phase_per_ppm=5.0)(zero, zero, WHOLE)
     turned, _ = loss_of(wrapped, phase_per_ppm=5.0)(zero, zero, WHOLE)
     torch.testing.assert_close(plain, turned, rtol=1e-3, atol=0)
+
+
+def test_held_out_blocks_are_whole_within_the_mask(small_scan):
+    edges = torch.ones((3, *small_scan.grid.shape))
+    terms = Terms(0.0, "l1", 0.03, 0.0)
+    held = FieldLoss(small_scan, terms, edges, 0.2, seed=1, block=4.0).held_out.numpy()
+    mask = small_scan.mask.numpy()
+    assert 0.05 < held.sum() / mask.sum() < 0.4
+    sizes = [max(1, round(4.0 / h)) for h in small_scan.grid.voxel_size]
+    for corner in np.ndindex(*[-(-n // s) for n, s in zip(mask.shape, sizes, strict=True)]):
+        block = tuple(slice(c * s, (c + 1) * s) for c, s in zip(corner, sizes, strict=True))
+        inside = mask[block]
+        assert not inside.any() or set(held[block][inside]) in ({True}, {False})
+
+
+def test_a_coloured_term_has_the_gradient_of_its_value(small_scan):
+    bare = replace(small_scan, field_noise=None)
+    colour = colour_of(bare, field_error(bare), 0.3, bare.local_field, bare.grid.shape)
+    loss = FieldLoss(bare, Terms(0.0, "l1", 0.03, 0.0), torch.ones((3, *bare.grid.shape)), 0.0, seed=0, colour=colour)
+    generator = torch.Generator().manual_seed(3)
+    chi, field, step = (torch.randn(bare.grid.shape, generator=generator) * bare.mask for _ in range(3))
+    for moved in (0, 1):
+        at = [chi.clone(), field.clone()]
+        at[moved].requires_grad_()
+        loss(*at, WHOLE)[0].backward()
+        slope = float((at[moved].grad * step).double().sum())
+        ends = []
+        for sign in (1, -1):
+            there = [chi, field]
+            there[moved] = there[moved] + sign * 0.05 * step
+            ends.append(float(loss(*there, WHOLE)[0].double()))
+        assert slope == pytest.approx((ends[0] - ends[1]) / 0.1, rel=1e-3, abs=1e-5)
+
+
+def test_a_noise_map_explains_its_share_of_the_error_alone(small_scan):
+    error = field_error(small_scan)
+    assert torch.equal(noise_weights(replace(small_scan, field_noise=None), error), small_scan.mask.float())
+    even = noise_weights(replace(small_scan, field_noise=torch.full_like(small_scan.local_field, 1e-3)), error)
+    torch.testing.assert_close(even, small_scan.mask.float())
+    loud = torch.full_like(small_scan.local_field, 0.1 * error.level)
+    loud[:10] = 100 * error.level
+    weights = noise_weights(replace(small_scan, field_noise=loud), error)
+    assert float(weights[:10].max()) < 1e-3
+    torch.testing.assert_close(weights[12:], small_scan.mask[12:].float())
+
+
+def test_tau_in_the_losses_units_is_alpha_in_ppm_mm(small_scan):
+    error = field_error(small_scan)
+    g = 0.02  # ppm/mm
+    smallest = min(small_scan.grid.voxel_size)
+    in_units = g * smallest / UNIT
+    # alpha g over half the squared misfit in ppm^2 is tau g' over the whole in the loss's.
+    alpha = variation_tau(error, 1.0, smallest) * in_units * UNIT**2 / 2 / g
+    assert alpha == pytest.approx(tv_weight(error))

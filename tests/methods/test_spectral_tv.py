@@ -70,3 +70,16 @@ def test_both_say_what_they_found():
     found = SpectralTV().reconstruct(scan)
     assert "alpha chosen" in found.notes[1]
     assert found.convergence[0].converged
+
+
+def test_a_rim_that_is_worse_counts_less():
+    scan, chi = head(GRIDS["oblique"], 0.002)
+    spoilt = np.random.default_rng(4).standard_normal(scan.grid.shape).astype(np.float32)
+    inside = torch.from_numpy(gaussian_filter(scan.mask.numpy().astype(np.float32), 2) > 0.9) & scan.mask
+    rim = scan.mask & ~inside
+    noisy = replace(scan, local_field=scan.local_field + 0.03 * torch.from_numpy(spoilt) * rim)
+    trusting = SpectralTV(max_iterations=8)
+    wary = SpectralTV(max_iterations=24)
+    gains = [error(trusting(s), chi, inside) - error(wary(s), chi, inside) for s in (scan, noisy)]
+    assert gains[1] > gains[0]
+    assert error(wary(noisy), chi, inside) < error(trusting(noisy), chi, inside)

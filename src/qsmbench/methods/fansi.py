@@ -25,7 +25,7 @@ from qsmbench.methods.data_steps import nonlinear_step
 from qsmbench.methods.depth_weights import depth_weights
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import FieldError, chosen_by_error, tv_weight
+from qsmbench.methods.field_error import FieldError, chosen_by_error, rule_factor_parameter, tv_weight
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.tgv_admm import TGVADMM
 from qsmbench.methods.variation_admm import VariationADMM
@@ -43,6 +43,7 @@ class FANSI(Method):
     """Nonlinear total variation or total generalised variation (Milovic 2018)."""
 
     preset: str = parameter("auto", "alpha from the scan's error, or the paper's", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     regularizer: str = parameter("tv", "tv, or tgv: second derivatives too", choices=("tv", "tgv"))
     regularization: float | None = parameter(None, "alpha, rad mm; by default the preset's", above=0)
     second_order: float = parameter(2.0, "tgv: weight of the second derivatives over alpha, mm (toolbox)", above=0)
@@ -103,6 +104,7 @@ class FANSI(Method):
             given=self.regularization,
             preset=self.preset,
             paper=PAPER_REGULARIZATION,
+            factor=self.rule_factor,
         )
 
 

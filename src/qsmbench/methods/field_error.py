@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ from scipy import ndimage
 
 from qsmbench.core.grid import Shape, Triple
 from qsmbench.core.scan import Scan
+from qsmbench.methods.contract import parameter
 from qsmbench.methods.fast_box import FastBox, fast_box
 from qsmbench.methods.spectra import OUTSIDE, Shells, Spectrum, shell_power
 from qsmbench.physics.fourier import irfftn, rfftn
@@ -107,6 +109,11 @@ def field_error(scan: Scan) -> FieldError:
     return found
 
 
+def rule_factor_parameter() -> Any:
+    """The field of a method's dataclass that every rule's factor is: what a tuning of the rule sweeps."""
+    return parameter(1.0, "factor on what is chosen from the error of the field", above=0)
+
+
 def chosen_by_error(
     scan: Scan,
     rule: Callable[[FieldError], float],
@@ -116,6 +123,7 @@ def chosen_by_error(
     given: float | None,
     preset: str,
     paper: float,
+    factor: float = 1.0,
 ) -> tuple[float, tuple[str, ...]]:
     """Settle a parameter: as given, else as the paper has it, else by the error of the scan's field.
 
@@ -127,6 +135,7 @@ def chosen_by_error(
         given: by the user; None where he leaves it open.
         preset: "paper", or "auto" for the value by the error.
         paper: the value of the preset "paper".
+        factor: on what the rule chooses.
 
     Returns:
         The value, and what to say of it.
@@ -136,7 +145,7 @@ def chosen_by_error(
     if preset == "paper":
         return paper, ()
     error = field_error(scan)
-    value = rule(error)
+    value = factor * rule(error)
     return value, (error.note, f"{name} chosen by it: {value:.3g} {unit}".rstrip())
 
 

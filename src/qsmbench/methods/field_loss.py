@@ -7,16 +7,21 @@ e^2) - e instead: total variation, as in TV and MEDI. chi and r are in units of 
 forward difference between voxels of the mask over its length in smallest voxel edges, so that the terms are comparable
 at any resolution. w is the squared inverse noise with mean 1 where a noise map is given.
 
+Where the error of the field is known by frequency (`Colour`), mean_m w |r|^2 is <w^(1/2) r, Q w^(1/2) r> over the
+number of voxels instead, and <chi, P chi> joins it; Q and P are filters (`inr_noise`).
+
 WG = clip((p_high - |g|) / (p_high - p_low), floor, 1): 1 where an initial map is flat, with the percentiles of |g|
 pooled over the three axes inside the mask (Zhang 2024: 50, 70 and floor 0; the map: FastQSM).
 
-Some voxels are held out of the data terms. Their residual is what the fit predicts and was never shown: it falls as
-long as the fit learns and stops falling, or rises, when it learns noise.
+Some voxels are held out of the data terms, one by one or in blocks. Their residual is what the fit predicts and was
+never shown: it falls as long as the fit learns and stops falling, or rises, when it learns noise. An error that is
+alike in neighbours is learned from them, which blocks alone show.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +31,8 @@ from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.percentile_weights import percentiles
+from qsmbench.physics.conjugate_gradients import dot
+from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.patches import Box
 
 UNIT = 0.05
@@ -52,6 +59,21 @@ class Terms:
     phase_per_ppm: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Colour:
+    """The error and the tissue by frequency, for patches of one size.
+
+    Attributes:
+        weights: (x, y, z) of the volume, w; zero outside the mask.
+        data: Q, dimensionless.
+        prior: P, dimensionless.
+    """
+
+    weights: torch.Tensor
+    data: FourierFilter
+    prior: FourierFilter
+
+
 class FieldLoss:
     """The loss of a scan, patch by patch.
 
@@ -61,19 +83,29 @@ class FieldLoss:
         edges: (3, x, y, z) WG, zero where a difference leaves the mask.
         held_out: share of the mask's voxels kept out of the data terms.
         seed: which ones.
+        block: edge of the cubes in which they lie, mm; 0 for single voxels.
+        colour: spectra; by default the error is white, of the scan's noise map where it has one.
     """
 
-    def __init__(self, scan: Scan, terms: Terms, edges: torch.Tensor, held_out: float, seed: int) -> None:
-        self.terms, self.edges = terms, edges
+    def __init__(  # noqa: PLR0917
+        self,
+        scan: Scan,
+        terms: Terms,
+        edges: torch.Tensor,
+        held_out: float,
+        seed: int,
+        block: float = 0.0,
+        colour: Colour | None = None,
+    ) -> None:
+        self.terms, self.edges, self.colour = terms, edges, colour
         self.steps = step_lengths(scan.grid.voxel_size)
         self.field = scan.local_field / UNIT
-        weights = data_weights(_usable_noise(scan), scan.mask).square_()
-        self.weights = weights * (float(scan.mask.sum()) / float(weights.double().sum()))
-        chosen = torch.zeros(scan.grid.shape, dtype=torch.bool)
-        inside = scan.mask.flatten().nonzero()[:, 0].cpu().numpy()
-        picked = generator_for(seed, "held-out voxels").permutation(len(inside))[: int(held_out * len(inside))]
-        chosen.view(-1)[torch.from_numpy(inside[np.sort(picked)])] = True
-        self.held_out = chosen.to(scan.device)
+        if colour is None:
+            weights = data_weights(_usable_noise(scan), scan.mask).square_()
+            self.weights = weights * (float(scan.mask.sum()) / float(weights.double().sum()))
+        else:
+            self.weights = colour.weights
+        self.held_out = _held_out(scan, held_out, block, seed).to(scan.device)
         self.shown = scan.mask & ~self.held_out
 
     def __call__(
@@ -94,7 +126,11 @@ class FieldLoss:
             residual = torch.sin(residual * (scale / 2)) * (2 / scale)
         shown = self.shown[box]
         n_shown = shown.sum().clamp(min=1)
-        loss = (residual.square() * self.weights[box] * shown).sum() / n_shown
+        if self.colour is None:
+            loss = (residual.square() * self.weights[box] * shown).sum() / n_shown
+        else:
+            weighted = residual * (self.weights[box] * shown).sqrt()
+            loss = (quadratic(weighted, self.colour.data) + quadratic(chi, self.colour.prior)) / n_shown
         if self.terms.tv_weight:
             loss = loss + self.terms.tv_weight * self._variation(chi, box) / n_shown
         if self.terms.gradient_weight:
@@ -118,6 +154,41 @@ class FieldLoss:
             both = shown.narrow(axis, 0, n) & shown.narrow(axis, 1, n)
             total = total + ((torch.diff(residual, dim=axis) / length).square() * both).sum()
         return total
+
+
+def quadratic(x: torch.Tensor, kernel: FourierFilter) -> torch.Tensor:
+    """<x, A x> of a filter A, differentiable at the price of one filtering."""
+    value: torch.Tensor = _Quadratic.apply(x, kernel)  # type: ignore[no-untyped-call]
+    return value
+
+
+class _Quadratic(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, kernel: FourierFilter) -> torch.Tensor:
+        image = kernel(x)
+        ctx.save_for_backward(image)
+        return x.new_tensor(dot(x, image))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (image,) = ctx.saved_tensors
+        return image * (2 * gradients[0]), None
+
+
+def _held_out(scan: Scan, share: float, block: float, seed: int) -> torch.Tensor:
+    """(x, y, z) bool: a share of the mask's voxels, single ones or those of whole blocks."""
+    mask = scan.mask.cpu().numpy()
+    rng = generator_for(seed, "held-out voxels")
+    if block > 0:
+        sizes = [max(1, round(block / h)) for h in scan.grid.voxel_size]
+        counts = [-(-n // size) for n, size in zip(mask.shape, sizes, strict=True)]
+        places = [np.arange(n) // size for n, size in zip(mask.shape, sizes, strict=True)]
+        chosen = (rng.random(counts) < share)[np.ix_(*places)] & mask
+        return torch.from_numpy(chosen)
+    chosen = np.zeros(mask.size, bool)
+    inside = np.flatnonzero(mask)
+    chosen[np.sort(inside[rng.permutation(len(inside))[: int(share * len(inside))]])] = True
+    return torch.from_numpy(chosen.reshape(mask.shape))
 
 
 def step_lengths(voxel_size: Triple) -> Triple:

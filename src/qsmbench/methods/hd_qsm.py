@@ -19,7 +19,7 @@ from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.data_steps import absolute_step, linear_step
 from qsmbench.methods.fansi import variation_weight
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import chosen_by_error
+from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.variation_admm import VariationADMM
 
@@ -34,6 +34,7 @@ class HDQSM(Method):
     """Hybrid data term, two stages (Lambert 2022)."""
 
     preset: str = parameter("auto", "alpha2 from the scan's error, or the paper's", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     regularization: float | None = parameter(None, "alpha2, ppm mm; by default the preset's", above=0)
     gradient_penalty: float | None = parameter(
         None, "ADMM penalty of the gradient over alpha2, mm/ppm; by default 100, the paper's 10", above=0
@@ -75,6 +76,7 @@ class HDQSM(Method):
             given=self.regularization,
             preset=self.preset,
             paper=PAPER_REGULARIZATION,
+            factor=self.rule_factor,
         )
         ratio = self.gradient_penalty or (PAPER_GRADIENT_PENALTY if paper else _GRADIENT_PENALTY)
         return alpha, ratio * alpha, notes

@@ -31,7 +31,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.fastqsm import fast_qsm
-from qsmbench.methods.field_error import chosen_by_error
+from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter
 from qsmbench.methods.lsqr import Operator, Solution, lsqr
 from qsmbench.methods.percentile_weights import falling_weights
 from qsmbench.physics.differences import gradient, gradient_adjoint
@@ -62,6 +62,7 @@ class ILSQR(Method):
         None, "residual or gradient at which the inversion stops; by default 0.01 or more, from the error", above=0
     )
     preset: str = parameter("auto", "paper: tolerance is 0.01 where none is given (Li 2015)", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     max_iterations: int = parameter(50, "of each of the two LSQR solves (Li 2015)", at_least=1)
     system: str = parameter(
         "normal", "what LSQR is given: W^(1/2) D, or the normal equations (Li 2015)", choices=("direct", "normal")
@@ -90,6 +91,7 @@ class ILSQR(Method):
             given=self.tolerance,
             preset=self.preset,
             paper=PAPER_TOLERANCE,
+            factor=self.rule_factor,
         )
         return replace(self, tolerance=chosen), notes
 

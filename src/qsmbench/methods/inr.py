@@ -8,8 +8,9 @@ Zhang 2024, doi 10.1016/j.media.2024.103173. The loss is in `field_loss`, patche
 `paper`: a SIREN (Sitzmann 2020) of 10 layers of 512 on patches of 96 x 96 x 48, as published.
 
 `fast`: for a CPU. Features on nested grids mixed by a small network (after Mueller 2022, doi 10.1145/3528223.3530127)
-start from the closed-form L2 map (Bilgic 2014), and the variation counts as L1, in proportion to the field's noise. A
-head fits into one patch; nothing is outside then, and nothing needs compensation.
+start from a map of `spectral_tv` (the authors start from another subject's weights), the variation counts as L1, and
+the error of the field, estimated from the scan, sets the data term and every weight (`inr_noise`). A head fits into one
+patch; nothing is outside then, and nothing needs compensation.
 
 Chi is zero outside the mask: a local field has its sources inside. That also settles the constant that the field does
 not show. As the field is continuous, it can be sampled between the voxels: `upsample`.
@@ -33,12 +34,15 @@ from qsmbench.methods.convergence import Convergence
 from qsmbench.methods.crop import Box, crop_scan, mask_box, uncrop
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fastqsm import fast_qsm
+from qsmbench.methods.field_error import FieldError, field_error
 from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights, noise_level
+from qsmbench.methods.inr_noise import colour_of, variation_tau
 from qsmbench.methods.inr_settings import INRSettings, patch_shape
 from qsmbench.methods.l2 import L2
 from qsmbench.methods.neural_fit import NeuralFit, Schedule, lattice_axes
-from qsmbench.methods.notes import gathered_notes
+from qsmbench.methods.notes import gathered_notes, note
 from qsmbench.methods.place import Place
+from qsmbench.methods.spectral_tv import SpectralTV
 from qsmbench.networks.grid_field import GridField
 from qsmbench.networks.neural_field import NeuralField, pieces
 from qsmbench.networks.siren import Siren
@@ -47,7 +51,7 @@ from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.patches import even_stride, patch_boxes
 
 FORMAT = "qsmbench-neural-field-1"
-# Of the regularization that follows the noise: its factor is 1 at the first, grows with this power, and has a least
+# Of the regularization that follows white noise: its factor is 1 at the first, grows with this power, and has a least
 # value. Gaussian noise with a fixed prior would have it grow with the square; on the 2016 head 1.5 suits better.
 REFERENCE_NOISE, NOISE_POWER, LEAST_NOISE_FACTOR = 0.0025, 1.5, 0.15
 _PATHS = ("checkpoint", "save", "warm_start")
@@ -89,14 +93,12 @@ class INRQSM(INRSettings):
         box = mask_box(scan.mask)
         work = crop_scan(scan, box)
         whole = DipoleConvolution(work.grid, self.padding, scan.device)
-        tau = self.tv_weight
-        if self.noise_scaling:
-            tau *= max((noise_level(work) / REFERENCE_NOISE) ** NOISE_POWER, LEAST_NOISE_FACTOR)
-        phase = radians_per_ppm(scan, None) if self.data_term == "nonlinear" else None
-        terms = Terms(tau, self.tv_norm, self.tv_smoothing, self.gradient_weight, phase)
-        maps = {kind: _closed_form(kind, work, whole) for kind in {self.edges, self.start} - {"none", "random"}}
-        edges = _edges(self, maps.get(self.edges), work)
-        loss = FieldLoss(work, terms, edges, self.held_out, self.seed)
+        maps = {kind: _first_map(kind, work, whole) for kind in {self.edges, self.start} - {"none", "random"}}
+        boxes = patches(work.mask, self)
+        error = field_error(work) if self.noise_model == "spectrum" else None
+        if error is not None:
+            note(error.note)
+        loss = self._loss(work, whole, maps, error, boxes[0])
         network = self._network(work)
         if self.warm_start is not None:
             self._load(network)
@@ -108,7 +110,7 @@ class INRQSM(INRSettings):
             optimiser=torch.optim.Adam(_groups(network, self.learning_rate), betas=_BETAS[self.network], eps=1e-12),
             whole=whole,
             loss=loss,
-            boxes=patches(work.mask, self),
+            boxes=boxes,
             schedule=self._schedule(scan.device),
             checkpoint=self.checkpoint,
             identity=self._identity(scan),
@@ -118,6 +120,28 @@ class INRQSM(INRSettings):
             content = {"format": FORMAT, "about": self._about(), "network": network.state_dict()}
             save_snapshot(Path(self.save), content)
         return network, work, box, courses
+
+    def _loss(
+        self,
+        work: Scan,
+        whole: DipoleConvolution,
+        maps: dict[str, torch.Tensor],
+        error: FieldError | None,
+        box: Box,
+    ) -> FieldLoss:
+        tau, colour = self.tv_weight, None
+        if error is not None:
+            tau = variation_tau(error, self.variation, min(work.grid.voxel_size))
+            start = maps.get(self.start)
+            x, y, z = (s.stop - s.start for s in box)
+            residual = None if start is None else work.local_field - whole(start)
+            colour = colour_of(work, error, self.spectrum, residual, (x, y, z))
+        elif self.noise_model == "white":
+            tau *= max((noise_level(work) / REFERENCE_NOISE) ** NOISE_POWER, LEAST_NOISE_FACTOR)
+        phase = radians_per_ppm(work, None) if self.data_term == "nonlinear" else None
+        terms = Terms(tau, self.tv_norm, self.tv_smoothing, self.gradient_weight, phase)
+        edges = _edges(self, maps.get(self.edges), work)
+        return FieldLoss(work, terms, edges, self.held_out, self.seed, self.held_out_block, colour)
 
     def _network(self, scan: Scan) -> NeuralField:
         # A generator of its own for the weights would have to be handed down to every layer of torch.
@@ -188,9 +212,12 @@ def _groups(network: NeuralField, rate: float) -> list[dict[str, Any]]:
     return [{"params": list(network.grids), "lr": rate}, {"params": mixer, "lr": rate * _MIXER_RATE}]
 
 
-def _closed_form(kind: str, scan: Scan, whole: DipoleConvolution) -> torch.Tensor:
-    chi = fast_qsm(scan, whole) if kind == "fastqsm" else L2()(scan)
-    return chi * scan.mask
+def _first_map(kind: str, scan: Scan, whole: DipoleConvolution) -> torch.Tensor:
+    if kind == "fastqsm":
+        return fast_qsm(scan, whole) * scan.mask
+    # What the map's own method has to say is none of the fit's.
+    with gathered_notes():
+        return (SpectralTV() if kind == "spectral-tv" else L2())(scan) * scan.mask
 
 
 def _edges(settings: INRSettings, chi: torch.Tensor | None, scan: Scan) -> torch.Tensor:

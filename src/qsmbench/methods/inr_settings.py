@@ -1,6 +1,6 @@
 """INR-QSM's parameters, and what its presets set of them.
 
-`fast`, whose values are the defaults, was chosen on the 2016 COSMOS head at half resolution and on a deformed copy, see
+`fast`, whose values are the defaults, was chosen on simulated fields with errors as measured ones have them, see
 docs/inr.md.
 
 `paper` is Zhang 2024 (doi 10.1016/j.media.2024.103173) and its authors' configuration. What they leave open (padding,
@@ -35,7 +35,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "final_rate": 0.02,
         "tv_weight": 0.15,
         "tv_norm": "l2",
-        "noise_scaling": False,
+        "noise_model": "fixed",
+        "tv_smoothing": 0.03,
+        "held_out_block": 0.0,
+        "tolerance": 1e-3,
         "gradient_weight": 1.0,
         "edges": "fastqsm",
         "edge_low": 50.0,
@@ -68,15 +71,22 @@ class INRSettings(Method):
     )
     compensation: bool = parameter(True, "subtract the field of what lies outside a patch (paper: true)")
     refresh: int = parameter(5, "epochs between two predictions for the compensation (paper: 5)", at_least=1)
-    epochs: int = parameter(60, "most passes over the patches (paper: 50)", at_least=1)
-    learning_rate: float = parameter(0.04, "of Adam at the start (paper: 1e-5)", above=0)
+    epochs: int = parameter(40, "most passes over the patches (paper: 50)", at_least=1)
+    learning_rate: float = parameter(0.02, "of Adam at the start (paper: 1e-5)", above=0)
     final_rate: float = parameter(0.1, "at the end over that at the start (paper: 0.02)", above=0, at_most=1)
-    tv_weight: float = parameter(4e-3, "of the edge-weighted variation (paper: 0.15)", at_least=0)
-    tv_norm: str = parameter("l1", "l2 (paper), or l1: total variation", choices=("l1", "l2"))
-    tv_smoothing: float = parameter(0.03, "of l1 near zero, in units of 0.05 ppm a voxel", above=0)
-    noise_scaling: bool = parameter(
-        True, "tv_weight grows as noise to the power 1.5; as given at 2.5 ppb (paper: false)"
+    tv_weight: float = parameter(
+        4e-3, "of the edge-weighted variation, for the other noise models (paper: 0.15)", at_least=0
     )
+    tv_norm: str = parameter("l1", "l2 (paper), or l1: total variation", choices=("l1", "l2"))
+    tv_smoothing: float = parameter(0.06, "of l1 near zero, in units of 0.05 ppm a voxel", above=0)
+    noise_model: str = parameter(
+        "spectrum",
+        "spectrum: the field's error by frequency and depth sets data term and weights; white: tv_weight grows as "
+        "noise to the power 1.5, as given at 2.5 ppb; fixed: tv_weight as it is (paper)",
+        choices=("spectrum", "white", "fixed"),
+    )
+    variation: float = parameter(0.6, "noise_model=spectrum: weight of the variation over that of TV", at_least=0)
+    spectrum: float = parameter(0.15, "noise_model=spectrum: weight of the tissue's spectrum", at_least=0)
     gradient_weight: float = parameter(0.0, "of the gradient of the field's residual (paper: 1)", at_least=0)
     edges: str = parameter(
         "none", "map whose edges count less: fastqsm (paper), l2, none", choices=("fastqsm", "l2", "none")
@@ -87,13 +97,18 @@ class INRSettings(Method):
     edge_high: float = parameter(95.0, "percentile where they end to (paper: 70)", at_least=0, at_most=100)
     edge_floor: float = parameter(0.3, "least weight of an edge (paper: 0)", at_least=0, at_most=1)
     start: str = parameter(
-        "l2", "random (paper), or fitted to a map first: l2, fastqsm", choices=("random", "l2", "fastqsm")
+        "spectral-tv",
+        "random (paper), or fitted to a map first: l2, fastqsm, spectral-tv",
+        choices=("random", "l2", "fastqsm", "spectral-tv"),
     )
     data_term: str = parameter(
         "linear", "linear in the field, or nonlinear: complex exponentials", choices=("linear", "nonlinear")
     )
     held_out: float = parameter(0.01, "share of voxels kept from the data terms to watch the fit", at_least=0, below=1)
-    tolerance: float = parameter(1e-3, "stop when their residual changes by less, relatively, over patience")
+    held_out_block: float = parameter(
+        5.0, "edge of the blocks that these form, mm: what is known at a neighbour is no test; 0: single", at_least=0
+    )
+    tolerance: float = parameter(3e-3, "stop when their residual changes by less, relatively, over patience")
     patience: int = parameter(10, "epochs over which that change is measured", at_least=1)
     padding: float = parameter(1.25, "zero-padding of the volume's convolution against wrap-around", at_least=1)
     chunk: int = parameter(400_000, "points of the network held at once: memory", at_least=1)

@@ -18,7 +18,7 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
-from qsmbench.methods.field_error import field_error, l2_weight
+from qsmbench.methods.field_error import field_error, l2_weight, rule_factor_parameter
 from qsmbench.methods.place import Place
 from qsmbench.methods.selection import by_discrepancy, by_gcv, by_lcurve, tradeoff
 from qsmbench.physics.dipole import DEFAULT_PADDING, DipoleConvolution
@@ -39,6 +39,7 @@ class L2(Method):
     preset: str = parameter(
         "auto", "paper: selection=lcurve where no lambda is given (Bilgic 2014)", choices=("auto", "paper")
     )
+    rule_factor: float = rule_factor_parameter()
     padding: float = parameter(DEFAULT_PADDING, "zero-padding factor against wrap-around", at_least=1)
 
     def invert(self, scan: Scan) -> Reconstruction:
@@ -70,7 +71,7 @@ class L2(Method):
         selection = "lcurve" if self.preset == "paper" and self.selection == "auto" else self.selection
         if selection == "auto":
             error = field_error(scan)
-            chosen = l2_weight(error)
+            chosen = self.rule_factor * l2_weight(error)
             return chosen, (error.note, f"lambda chosen by it: {chosen:.3g} mm^2")
         if selection == "discrepancy" and scan.field_noise is None:
             raise InputError("selection=discrepancy needs the noise of the field (field_noise); or take selection=gcv")

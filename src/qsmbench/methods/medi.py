@@ -36,7 +36,7 @@ from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.csf_mask import read_csf
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import chosen_by_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter, tv_weight
 from qsmbench.methods.medi_weights import data_weights, smooth_components
 from qsmbench.methods.notes import note
 from qsmbench.physics.conjugate_gradients import conjugate_gradients, dot
@@ -74,6 +74,7 @@ class MEDI(Method):
         None, "lambda, in front of the data term; by default from the error of the field", above=0
     )
     preset: str = parameter("auto", "paper: lambda is 1000 (MEDI toolbox), if not given", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     data_term: str = parameter(
         "nonlinear", "complex exponentials (Liu 2013), or linear in the field", choices=("nonlinear", "linear")
     )
@@ -111,6 +112,7 @@ class MEDI(Method):
             given=self.fidelity,
             preset=self.preset,
             paper=PAPER_FIDELITY,
+            factor=self.rule_factor,
         )
         return replace(self, fidelity=chosen), notes
 

@@ -22,7 +22,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import chosen_by_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter, tv_weight
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter, irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
@@ -43,6 +43,7 @@ class RTS(Method):
         None, "mu, 1/(ppm mm): hold of step 1 on its part of k-space; by default from the error of the field", above=0
     )
     preset: str = parameter("auto", "paper: mu is 1e5 (QSM.m) where none is given", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     penalty: float = parameter(100.0, "ADMM penalty rho, 1/(ppm/mm): speed alone", above=0)
     tolerance: float = parameter(1e-2, "stop when |x - last x| / |x| is below", at_least=0)
     max_iterations: int = parameter(50, "most ADMM iterations", at_least=1)
@@ -88,6 +89,7 @@ class RTS(Method):
             given=self.fidelity,
             preset=self.preset,
             paper=PAPER_FIDELITY,
+            factor=self.rule_factor,
         )
 
 

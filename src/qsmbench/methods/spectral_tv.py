@@ -9,8 +9,11 @@ white noise (Q = 1) to the error's own spectrum (Q = s^2 / E), beside which no w
 k-space. alpha is TV's own (`field_error.tv_weight`) times ``edges``; theta and ``edges``
 were chosen on measured-like sets (docs/methods.md). The method is ours.
 
+Fields are worse towards the mask's rim. Once the map has taken shape the field counts there by what it leaves
+(`depth_weights`, at most 1): with trust w at a voxel, the iterations go on with w f + (1 - w) d*x in place of f.
+
 All terms but the L1 norm are diagonal in k-space, so that ADMM (Boyd 2011, doi 10.1561/2200000016) takes two transforms
-an iteration. Outside the mask the field is unknown: every few iterations it is filled with d*x, which minimises over it
+an iteration. Outside the mask the field is unknown, w = 0: filling it with d*x every few iterations minimises over it
 (expectation-maximisation, Dempster 1977, doi 10.1111/j.2517-6161.1977.tb01600.x).
 """
 
@@ -23,23 +26,24 @@ import torch
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
-from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.depth_weights import depth_weights
+from qsmbench.methods.fast_box import FastBox, fast_box
 from qsmbench.methods.field_error import field_error, tv_weight
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import irfftn, rfftn
 from qsmbench.physics.gradient import gradient_power
 from qsmbench.physics.shrinkage import reflected_divergence, shrink_update
 
-# Iterations between two fillings of the field outside the mask.
-_REFILL = 5
+# Iterations between two fillings of the field where it is not trusted, and before its trust by depth is asked for.
+_REFILL, _DRAFT = 3, 9
 
 
 @dataclass(frozen=True)
 class SpectralTV(Method):
     """Total variation and spectra of signal and error, both from the scan (ours)."""
 
-    edges: float = parameter(0.45, "alpha over that of TV", above=0)
-    spectrum: float = parameter(0.3, "theta: weight of the tissue's spectrum", at_least=0)
+    edges: float = parameter(0.6, "alpha over that of TV", above=0)
+    spectrum: float = parameter(0.15, "theta: weight of the tissue's spectrum", at_least=0)
     threshold: float = parameter(1.8e-3, "ADMM's soft threshold, ppm/mm: speed alone", above=0)
     tolerance: float = parameter(5e-3, "stop when |x - last x| / |x| is below", at_least=0)
     max_iterations: int = parameter(60, "most ADMM iterations", at_least=1)
@@ -60,7 +64,7 @@ class SpectralTV(Method):
         inverse[0, 0, 0] = torch.inf
         inverse.reciprocal_()
 
-        field, outside = work.pad(work.scan.local_field), 1 - work.pad(work.scan.mask)
+        field, trust = work.pad(work.scan.local_field), work.pad(work.scan.mask)
         data = rfftn(field, shape).mul_(to_data)
         x = torch.zeros_like(field)
         u = torch.zeros((3, *shape), device=scan.device)
@@ -69,8 +73,10 @@ class SpectralTV(Method):
                 spectrum = rfftn(reflected_divergence(u, self.threshold, voxel_size), shape)
                 spectrum.mul_(penalty).add_(data).mul_(inverse)
                 if step % _REFILL == 0:
-                    filled = irfftn(spectrum * kernel, shape, shape).mul_(outside).add_(field)
-                    data = rfftn(filled, shape).mul_(to_data)
+                    predicted = irfftn(spectrum * kernel, shape, shape)
+                    if step == _DRAFT:
+                        trust = _trust(work, field - predicted)
+                    data = rfftn(torch.lerp(predicted, field, trust), shape).mul_(to_data)
                 last, x = x, irfftn(spectrum, shape, shape)
                 shrink_update(u, x, self.threshold, 1.0, voxel_size)
                 change, norm = dot(last.sub_(x), last) ** 0.5, dot(x, x) ** 0.5
@@ -78,3 +84,10 @@ class SpectralTV(Method):
                     break
         notes = (error.note, f"alpha chosen by it: {alpha:.3g} ppm mm")
         return Reconstruction(work.restore(x), (iteration.convergence,), notes=notes)
+
+
+def _trust(work: FastBox, residual: torch.Tensor) -> torch.Tensor:
+    """Weights by depth on the padded box: one where the field is as good as at most voxels, zero outside the mask."""
+    nx, ny, nz = work.scan.grid.shape
+    weights = depth_weights(residual[:nx, :ny, :nz], work.scan.mask, work.scan.grid.voxel_size)
+    return work.pad(weights.clamp_(max=1))

@@ -21,7 +21,7 @@ from qsmbench.methods.convergence import Iteration
 from qsmbench.methods.data_steps import linear_step, nonlinear_step
 from qsmbench.methods.echo_spacing import radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
-from qsmbench.methods.field_error import chosen_by_error, tv_weight
+from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter, tv_weight
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.variation_admm import VariationADMM
 
@@ -36,6 +36,7 @@ class TV(Method):
         None, "alpha, rad mm (half the inverse of MEDI's lambda); by default from the error of the field", above=0
     )
     preset: str = parameter("auto", "paper: alpha is 2e-4, FANSI's, where none is given", choices=("auto", "paper"))
+    rule_factor: float = rule_factor_parameter()
     data_term: str = parameter(
         "linear", "linear in the field, or nonlinear: complex exponentials", choices=("linear", "nonlinear")
     )
@@ -71,4 +72,5 @@ class TV(Method):
             given=self.regularization,
             preset=self.preset,
             paper=PAPER_REGULARIZATION,
+            factor=self.rule_factor,
         )
