@@ -185,5 +185,5 @@ def test_a_flipped_digit_of_the_manifest_is_found(made):
     text = path.read_text()
     path.write_text(("0" if text[0] != "0" else "1") + text[1:])
     first = text.splitlines()[0].split("  ", 1)[1]
-    assert any(f.where == first for f in looked(check_files, results, (), None))
+    assert any(f.where == first for f in looked(check_files, results, (), None, None))
     assert any(f.where == MANIFEST for f in looked(check_crate, results))

@@ -44,6 +44,7 @@ class Options:
         withheld: patterns of files that were left out on purpose.
         source: files of heads that are not in the folder.
         digest: that the folder should have.
+        key: public key that should have signed it.
         device: of torch.
     """
 
@@ -55,6 +56,7 @@ class Options:
     withheld: Sequence[str] = ()
     source: Sequence[Path] = ()
     digest: str | None = None
+    key: Path | None = None
     device: str = "cpu"
 
 
@@ -93,6 +95,7 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         options = asdict(self.options)
+        options["key"] = None if self.options.key is None else self.options.key.name
         options["source"] = [path.name for path in self.options.source]
         options["withheld"] = list(self.options.withheld)
         return {
@@ -165,7 +168,7 @@ def _unlisted(run: RunFolder) -> list[Odd]:
 def _parts(run: RunFolder, verdict: Verdict) -> Iterator[tuple[Check, Callable[[Check], None]]]:
     """Every part in its order, empty, and what looks; a look that breaks is a finding, and the next part follows."""
     options = verdict.options
-    look = partial(check_files, run, options.withheld, options.digest)
+    look = partial(check_files, run, options.withheld, options.digest, options.key)
     yield Check("files", "Is every file the one that the manifest lists?"), look
     yield Check("crate", "Does the crate's metadata describe these files?"), partial(check_crate, run)
     yield Check("chain", "Did each job write and read these very files?"), partial(check_chain, run)

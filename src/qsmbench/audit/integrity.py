@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,16 +15,18 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.download import sha256_of
 from qsmbench.provenance.crate import as_text, crate_digest
 from qsmbench.provenance.crate_graph import describe
-from qsmbench.provenance.manifest import CRATE, MANIFEST, tree_digest
+from qsmbench.provenance.manifest import CRATE, MANIFEST, SIGNATURE, tree_digest
+from qsmbench.provenance.signature import verify
 
 
-def check_files(run: RunFolder, withheld: Sequence[str], digest: str | None, check: Check) -> None:
+def check_files(run: RunFolder, withheld: Sequence[str], digest: str | None, key: Path | None, check: Check) -> None:
     """Compare every file with its hash.
 
     Args:
         run: the folder.
         withheld: patterns of files that were left out on purpose; their absence is noted.
         digest: that the folder should have, from elsewhere.
+        key: public key that should have signed the crate.
         check: takes what is found.
     """
     left_out = 0
@@ -44,8 +47,16 @@ def check_files(run: RunFolder, withheld: Sequence[str], digest: str | None, che
     found = crate_digest(run.path)
     if digest is not None and digest.lower().removeprefix("sha256:") != found:
         check.find("changed", CRATE, f"the digest of everything is {found}, not {digest}: another or a changed run")
-    elif digest is None:
-        check.notes.append("No digest from elsewhere was given (--digest): a folder forged throughout looks sound.")
+    if key is not None:
+        if (wrong := verify(run.path, key)) is not None:
+            check.find("changed", SIGNATURE, wrong)
+        else:
+            check.notes.append(f"The digest of everything is signed by the key of {key.name}.")
+    elif (run.path / SIGNATURE).is_file():
+        check.notes.append("The run is signed; --verify-key PUB compares the signature with a key that you trust.")
+    if digest is None and key is None:
+        text = "No digest or key from elsewhere was given (--digest, --verify-key)"
+        check.notes.append(f"{text}: a folder forged throughout looks sound but for what is made again.")
     check.n = f"{len(run.listed)} files"
 
 

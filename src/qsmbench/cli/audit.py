@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files left out on purpose, such as 'source/*'",
     )
     parser.add_argument("--digest", metavar="HEX", help="SHA-256 that the crate should have, as published elsewhere")
+    parser.add_argument("--verify-key", type=Path, metavar="PUB", help="public SSH key that should have signed the run")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="for maps (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="files hashed at a time (default: %(default)s)")
 
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         withheld=tuple(arguments.withheld),
         source=tuple(arguments.source),
         digest=arguments.digest,
+        key=arguments.verify_key,
         device=arguments.device,
     )
     if arguments.device == "cpu":

@@ -9,12 +9,16 @@ from qsmbench.config.load import read_config
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
 from qsmbench.provenance.crate import write_crate
+from qsmbench.provenance.signature import sign
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("results", type=Path, metavar="RESULTS", help="the run's folder")
     parser.add_argument("--workflow", type=Path, default=Path(), help="folder of the Snakefile (default: this one)")
+    parser.add_argument(
+        "--sign", type=Path, metavar="KEY", help="private SSH key to sign the digest with (ro-crate-metadata.json.sig)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="files hashed at a time (default: %(default)s)")
 
 
@@ -28,4 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     for line in made.warnings:
         print(f"qsmbench crate: {line}", file=sys.stderr)
     print(f"crate: {made.n_files} files, {made.n_bytes / 1e6:.1f} MB, {made.n_entities} entities")
+    if arguments.sign is not None:
+        print(f"signed: {sign(layout.root, arguments.sign)}")
     print(f"digest of everything (SHA-256 of ro-crate-metadata.json): {made.digest}")

@@ -63,7 +63,8 @@ def download(
     """Download ``url`` to ``destination`` unless it is there already, and return the file's SHA-256.
 
     A file that is there is kept where its hash is the expected one or, with none expected, the one recorded beside it;
-    a file without a record is kept where its size is the expected one.
+    a file without a record is kept where its size is the expected one. With none expected, the hash recorded at the
+    first download is expected ever after.
 
     Args:
         url: http or https.
@@ -82,7 +83,8 @@ def download(
     destination = Path(destination)
     if not url.startswith(("http://", "https://")):
         raise InputError(f"cannot download {url!r}: only http and https addresses are supported")
-    wanted = sha256.lower() if sha256 is not None else None
+    first = _first_seen(destination) if sha256 is None else None
+    wanted = sha256.lower() if sha256 is not None else first
     kept = _kept(destination, size, wanted)
     if kept is not None:
         return kept
@@ -101,7 +103,11 @@ def download(
         _discard(part)
         # The old beginning may be what was wrong; one clean start tells.
         if not resumed:
-            raise _mismatch(url, size, wanted, n_bytes, digest)
+            wrong = _mismatch(url, size, wanted, n_bytes, digest)
+            if first is not None and size in (None, n_bytes):
+                record = _record_of(destination)
+                raise InputError(f"{wrong}: what was first downloaded is in {record}; remove it to take the new file")
+            raise wrong
     flush_to_disk(part)
     part.replace(destination)
     _discard(part)
@@ -145,7 +151,18 @@ def _kept(destination: Path, size: int | None, wanted: str | None) -> str | None
 
 
 def _record(destination: Path, digest: str) -> None:
-    write_text_atomic(destination.with_name(destination.name + ".sha256"), f"{digest}  {destination.name}\n")
+    write_text_atomic(_record_of(destination), f"{digest}  {destination.name}\n")
+
+
+def _record_of(destination: Path) -> Path:
+    return destination.with_name(destination.name + ".sha256")
+
+
+def _first_seen(destination: Path) -> str | None:
+    """The hash that was recorded when the file came for the first time, which it must have ever after."""
+    record = _record_of(destination)
+    words = record.read_text(encoding="utf-8", errors="replace").split()[:1] if record.is_file() else []
+    return words[0] if words and re.fullmatch("[0-9a-f]{64}", words[0]) else None
 
 
 def _note(part: Path) -> Path:

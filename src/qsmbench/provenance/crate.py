@@ -25,9 +25,10 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.download import sha256_of
 from qsmbench.provenance.crate_graph import CONFIG, README, WORKFLOW, describe
-from qsmbench.provenance.manifest import CRATE, EXCLUDED, MANIFEST, files_of, hash_files, write_manifest
+from qsmbench.provenance.manifest import CRATE, EXCLUDED, MANIFEST, SIGNATURE, files_of, hash_files, write_manifest
 from qsmbench.provenance.record import makers, read_jobs, remove_stale
 
+_OWN = (MANIFEST, CRATE, SIGNATURE)
 _README = """# How this folder came about, and how to check it
 
 `{crate}` describes every file, the workflow and every job (RO-Crate, https://w3id.org/ro/crate).
@@ -95,7 +96,7 @@ def write_crate(
         # The workflow wrote it; its order is that of tables, so nothing is sorted.
         write_text_atomic(results / CONFIG, json.dumps(dict(config), indent=2) + "\n")
     _copy_workflow(workflow, results / WORKFLOW)
-    kinds = "; ".join(f"`{pattern}` ({why})" for pattern, why in EXCLUDED.items() if pattern not in (MANIFEST, CRATE))
+    kinds = "; ".join(f"`{pattern}` ({why})" for pattern, why in EXCLUDED.items() if pattern not in _OWN)
     write_text_atomic(results / README, _README.format(crate=CRATE, manifest=MANIFEST, excluded=kinds))
     paths = files_of(results)
     hashes = hash_files(results, paths, threads)
@@ -110,6 +111,8 @@ def write_crate(
         if path in hashes and hashes[path] != job.outputs[path]
     ]
     content = describe(results, hashes, config, folders)
+    # Of another state of the folder, or of this one: who signs signs what is there now.
+    (results / SIGNATURE).unlink(missing_ok=True)
     write_text_atomic(results / CRATE, as_text(content))
     return Made(sha256_of(results / CRATE), len(paths), sum(sizes.values()), len(content["@graph"]), tuple(warnings))
 

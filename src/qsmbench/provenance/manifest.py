@@ -23,6 +23,7 @@ from qsmbench.data.download import sha256_of
 
 MANIFEST = "manifest-sha256.txt"
 CRATE = "ro-crate-metadata.json"
+SIGNATURE = f"{CRATE}.sig"
 _DIGEST = re.compile("[0-9a-f]{64}")
 _LONGEST_LINE = 8192
 
@@ -38,6 +39,7 @@ EXCLUDED = {
     "*.partial": "a file that is being written",
     MANIFEST: "the list of hashes itself; the crate's metadata holds its hash",
     CRATE: "the crate's metadata; its hash is the digest of everything",
+    SIGNATURE: "a signature of that metadata, where somebody signed it",
 }
 
 
