@@ -141,6 +141,10 @@ def test_the_total_field_is_found_and_the_table_says_so(scans, tmp_path):
     assert (total.field, local.field) == ("total", "local")
     assert float(total.correlation) > 0.95
     assert 0.2 < float(local.coverage) < float(total.coverage) <= 1.0
+    assert (total.harmonic, total.told) == ("", "")
+    assert 0 < float(local.told) < float(local.nrmse)
+    assert 0 < float(local.harmonic) < 100
+    assert float(local.noise) > 0
 
 
 def test_the_report_reads_every_volume(spec, results, scans):

@@ -75,6 +75,10 @@ class Poisson:
         _laplacian(inside, self._levels[0].matrix[3], self._weights, b)
         return b[1:-1, 1:-1, 1:-1]
 
+    def roughly_solved(self, b: Float) -> Float:
+        """Return one cycle's answer to ``b``: symmetric and positive, a preconditioner."""
+        return self._cycle(0, np.pad(b, 1))[1:-1, 1:-1, 1:-1]
+
     def solve(self, b: Float, *, tolerance: float, max_iterations: int) -> CgSolution:
         """Solve for x (x, y, z) from ``b``, zero outside the domain, to |b - A x| <= ``tolerance`` |b|."""
         finest = self._levels[0]

@@ -27,6 +27,7 @@ from qsmbench.preparation.mask_checks import mask_doubts
 from qsmbench.preparation.polarity import SUSPICIOUS, asymmetry
 from qsmbench.preparation.relaxation import fit_r2star
 from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.preparation.two_pass import continued, strict_mask
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,11 @@ def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.boo
         inside = refine(inside, fit, settings.mask, echoes)
     total_field = np.where(inside, fit.total_field, 0)
     noise = np.where(inside, fit.field_noise, 0)
+    strict = inside
+    if settings.mask.two_pass:
+        strict = strict_mask(inside, fit, settings.mask)
+        total_field = continued(total_field, strict, inside, echoes.grid.voxel_size)
+        noise = np.where(inside & ~strict, noise.max(), noise)
     local = remove(
         Total(torch.from_numpy(total_field), torch.from_numpy(inside), echoes.grid, torch.from_numpy(noise)),
         settings.background,
@@ -132,6 +138,7 @@ def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.boo
         volumes["r2star"] = fit_r2star(echoes.magnitude, echoes.echo_times, inside)
     report: dict[str, object] = {
         "MaskSource": "given" if given else settings.mask.method,
+        "ContinuedFraction": round(1 - int(strict.sum()) / int(inside.sum()), 6),
         "Background": dict(local.report),
         "SignalNoise": fit.noise,
         "ChiSkewness": round(skewness, 4),

@@ -54,6 +54,11 @@ class MaskSettings(_Part):
         description="leave out, likewise, where the phase gained between echoes is less coherent over 3x3x3 voxels",
     )
     fill_holes: bool = Field(True, description="fill what the mask encloses")
+    two_pass: bool = Field(
+        False,
+        description="a strict mask for the field, a filled one for chi: where the signal is gone (by max_noise) the "
+        "total field is continued from around as a harmonic function",
+    )
 
 
 class FieldFitSettings(_Part):

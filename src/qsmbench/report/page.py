@@ -59,6 +59,9 @@ class FieldRow:
     rms_error: str
     correlation: str
     coverage: str
+    harmonic: str = ""
+    noise: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)

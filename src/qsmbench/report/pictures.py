@@ -184,6 +184,7 @@ def read_fields(path: Path) -> tuple[FieldRow, ...]:
                     f"{float(row['rms_error']):.1f}",
                     f"{float(row['correlation']):.3f}",
                     f"{float(row['coverage']):.3f}",
+                    *(f"{float(row[name]):.1f}" if row[name] else "" for name in ("harmonic", "noise", "told")),
                 )
                 for row in csv.DictReader(file)
             )
