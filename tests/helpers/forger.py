@@ -138,8 +138,10 @@ def one_score(folder):
 
 
 def changed_places(folder):
+    whole = pd.read_parquet(folder / "scores.parquet")
+    value = whole.set_index(["method", "subject", "metric", "region"])["value"].to_dict()
+
     def change(table):
-        value = table.set_index(["method", "subject", "metric", "region"])["value"]
         other = {"tkd": "l2", "l2": "tkd"}
         keys = zip(table["method"], table["subject"], table["metric"], table["region"], strict=True)
         table["value"] = [value[other[m], s, k, r] for m, s, k, r in keys]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from qsmbench.config.model import Config
 from qsmbench.config.networks import section_of
-from qsmbench.core.damage import shown
+from qsmbench.core.damage import reading, shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.yaml_text import read_mapping
 
@@ -36,7 +36,8 @@ def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
             set or network that does not exist; all complaints of one configuration, a line each.
     """
     try:
-        return Config.model_validate(dict(content))
+        with reading(name, "a configuration", "correct it", keep=(ValidationError, RecursionError)):
+            return Config.model_validate(dict(content))
     except ValidationError as error:
         lines = [shown(f"{name}: {_explain(e, content)}")[:400] for e in error.errors()[:_MOST_COMPLAINTS]]
         raise InputError("\n".join(lines)) from error

@@ -22,20 +22,26 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @contextmanager
-def reading(path: str | Path, what: str = "", advice: str = "copy or make it again") -> Iterator[None]:
+def reading(
+    path: str | Path,
+    what: str = "",
+    advice: str = "copy or make it again",
+    keep: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
     """Turn whatever the block raises while it reads a file into one line.
 
     Args:
         path: of the file, as the user knows it.
         what: it should be, "a Parquet file".
         advice: what to do.
+        keep: what passes as it is, since the caller knows what to say of it.
 
     Raises:
         InputError: the block's own, or one that says which file cannot be read and why.
     """
     try:
         yield
-    except InputError:
+    except (InputError, *keep):
         raise
     except FileNotFoundError as error:
         raise InputError(f"{shown(path)} does not exist") from error

@@ -270,7 +270,8 @@ class StoredSet:
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    array = group[name]
+    with reading(f"{group.store_path}/{name}", "a Zarr array"):
+        array = group[name]
     assert isinstance(array, zarr.Array)
     return array
 

@@ -54,11 +54,16 @@ def open_group(path: Path, mode: Any = "r") -> zarr.Group:
     metadata = _metadata(path)
     if metadata.get("node_type") != "group":
         raise InputError(f"{shown(path)} is no group of Zarr arrays; make it again")
-    for array in sorted(path.glob("*/zarr.json")):
-        check_array(array.parent)
+    arrays = sorted(array.parent for array in path.glob("*/zarr.json"))
+    for array in arrays:
+        check_array(array)
     with reading(path, "a Zarr store"):
         # Metadata of the whole, consolidated, would speak for files that nobody checked.
-        return zarr.open_group(path, mode=mode, zarr_format=3, use_consolidated=False)
+        group = zarr.open_group(path, mode=mode, zarr_format=3, use_consolidated=False)
+        # Their metadata are read again when they are asked for; what is wrong with them is said here.
+        for array in arrays:
+            _ = group[array.name]
+    return group
 
 
 def check_array(path: Path) -> None:
@@ -98,7 +103,7 @@ def _check_codecs(codecs: Any, chunk: list[int], name: str, depth: int = 0) -> l
         raise InputError(f"{name} has codecs that are none; copy or make it again")
     for codec in codecs:
         kind = codec.get("name") if isinstance(codec, dict) else None
-        if kind not in _CODECS:
+        if not isinstance(kind, str) or kind not in _CODECS:
             raise InputError(f"{name} is packed by '{shown(str(kind))[:60]}', which is not opened; known: "
                              f"{', '.join(sorted(_CODECS))}")  # fmt: skip
         if kind == "sharding_indexed":
