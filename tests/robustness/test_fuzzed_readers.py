@@ -1,8 +1,11 @@
 """Every reader, a few hundred damaged files each: a value or one line, no traceback (longer: benchmarks/fuzz.py)."""
 
 import json
+import subprocess
+import sys
 import time
 
+import nibabel as nib
 import numpy as np
 import pytest
 from mutations import damaged_text, readers
@@ -34,6 +37,17 @@ def test_damaged_files_end_in_a_value_or_in_one_line(attacked, name, capfd):
     assert sum(counts.values()) == N and (counts["refused"] > 10 or name == "record of a job"), counts
     assert time.process_time() - started < 30
     assert capfd.readouterr().err == "", "libraries print nothing of their own"
+
+
+def test_nibabel_says_nothing_of_its_own_outside_pytest(tmp_path):
+    """Which keeps a logger from the handler that Python falls back to."""
+    image = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), np.eye(4))
+    content = bytearray(image.to_bytes())
+    content[80:84] = bytes(4)
+    (tmp_path / "a.nii").write_bytes(content)
+    code = f"from qsmbench.data.nifti import read_volume; read_volume({str(tmp_path / 'a.nii')!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pixdim[1,2,3]" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from qsmbench.core import parent
+from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
 from qsmbench.provenance.record import recorded
 
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except InputError as error:
         for line in str(error).splitlines():
-            print(f"qsmbench {called}: {line}", file=sys.stderr)
+            print(f"qsmbench {called}: {shown(line)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"qsmbench {called}: {error.name} is not installed: pip install 'qsmbench[{extra}]'", file=sys.stderr)
         return 2
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({shown(str(error.filename))})" if error.filename else ""
         print(f"qsmbench {called}: {error.strerror or error}{place}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

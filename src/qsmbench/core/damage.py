@@ -41,11 +41,11 @@ def reading(
     """
     try:
         yield
-    except (InputError, *keep):
-        raise
     except FileNotFoundError as error:
         raise InputError(f"{shown(path)} does not exist") from error
     except Exception as error:
+        if isinstance(error, (InputError, *keep)):
+            raise
         kind = f" as {what}" if what else ""
         raise InputError(f"{shown(path)} cannot be read{kind} ({reason(error)}); {advice}") from error
 

@@ -9,6 +9,10 @@ https://nifti.nimh.nih.gov/nifti-1. Parsing and serialising are nibabel's.
 """
 
 import gzip
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -177,7 +181,7 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
 
 def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
     content = read_bytes(path)
-    with reading(path, "a NIfTI file", "copy or convert it again"), nib.imageglobals.LoggingOutputSuppressor():
+    with reading(path, "a NIfTI file", "copy or convert it again"), _quiet():
         image = _parse(path, content)
         shape = _shape(path, image, n_axes)
         frames = read_frames(image)
@@ -189,6 +193,20 @@ def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
         with np.errstate(all="ignore"):
             array = np.asanyarray(image.dataobj).reshape(shape)
     return array, (affine, voxel_size, frames, slope, intercept, image.header.get_dim_info()[2])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel's own lines about headers off standard error; what matters of them is said by us, with the file."""
+    logger = logging.getLogger("nibabel.global")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.disabled = before
 
 
 def _shape(path: Path, image: Any, n_axes: int) -> tuple[int, ...]:
