@@ -48,6 +48,8 @@ from qsmbench.physics.smv import sphere_mean
 logger = logging.getLogger(__name__)
 
 PAPER_FIDELITY = 1000.0
+# Of the update that ends the steps, and of each solve: many loose steps get nearer to the minimum than few strict ones.
+PAPER_TOLERANCES, _TOLERANCES = (0.1, 0.01), (0.03, 0.1)
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,13 @@ class MEDI(Method):
     echo_spacing: float | None = parameter(
         None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
     )
-    tolerance: float = parameter(0.1, "stop when |dx| / |x| is below (MEDI toolbox)", at_least=0)
+    tolerance: float | None = parameter(
+        None, "stop when |dx| / |x| is below; by default 0.03, the toolbox's 0.1 for the paper", at_least=0
+    )
     max_iterations: int = parameter(10, "most Gauss-Newton steps (MEDI toolbox)", at_least=1)
-    cg_tolerance: float = parameter(0.01, "relative residual of each linear solve (MEDI toolbox)", above=0, below=1)
+    cg_tolerance: float | None = parameter(
+        None, "relative residual of each solve; by default 0.1, the toolbox's 0.01 for the paper", above=0, below=1
+    )
     cg_max_iterations: int = parameter(100, "most iterations of each linear solve (MEDI toolbox)", at_least=1)
     epsilon: float = parameter(1e-6, "smoothing of the L1 norm, (rad/mm)^2 (MEDI toolbox)", above=0)
     smv: bool = parameter(False, "filter field and kernel by 1 - spherical mean; the mask shrinks by the radius")
@@ -98,12 +104,12 @@ class MEDI(Method):
 
     def invert(self, scan: Scan) -> Reconstruction:
         """Minimise on the mask's box; see :meth:`solve`."""
-        method, notes = self._with_fidelity(scan)
+        method, notes = self._settled(scan)
         chi, _, course = method.solve(scan)
         return Reconstruction(chi, (course,), notes=notes)
 
-    def _with_fidelity(self, scan: Scan) -> tuple[MEDI, tuple[str, ...]]:
-        """The method with lambda settled, and what to say of it."""
+    def _settled(self, scan: Scan) -> tuple[MEDI, tuple[str, ...]]:
+        """The method with lambda and tolerances settled, and what to say of it."""
         chosen, notes = chosen_by_error(
             scan,
             # Half the squared residual weighs one in TV, lambda times all of it here.
@@ -114,7 +120,13 @@ class MEDI(Method):
             paper=PAPER_FIDELITY,
             factor=self.rule_factor,
         )
-        return replace(self, fidelity=chosen), notes
+        update, residual = PAPER_TOLERANCES if self.preset == "paper" else _TOLERANCES
+        return replace(
+            self,
+            fidelity=chosen,
+            tolerance=update if self.tolerance is None else self.tolerance,
+            cg_tolerance=residual if self.cg_tolerance is None else self.cg_tolerance,
+        ), notes
 
     def solve(self, scan: Scan) -> tuple[torch.Tensor, list[NewtonStep], Convergence]:
         """Return chi (x, y, z) in ppm, the steps that led there, and the course of their updates.
@@ -123,8 +135,8 @@ class MEDI(Method):
             InputError: a CSF mask of another shape or empty, a mask that the SMV filter leaves empty, a noise map of
                 zeros.
         """
-        if self.fidelity is None:
-            return self._with_fidelity(scan)[0].solve(scan)
+        if None in {self.fidelity, self.tolerance, self.cg_tolerance}:
+            return self._settled(scan)[0].solve(scan)
         scale = radians_per_ppm(scan, self.echo_spacing)
         work = fast_box(scan, self.padding)
         csf = None if self.csf_mask is None else read_csf(self.csf_mask, scan)[work.box].contiguous()
@@ -168,9 +180,7 @@ class _Problem:
     @property
     def fidelity(self) -> float:
         """Lambda, settled before."""
-        if self.options.fidelity is None:
-            raise ValueError("lambda is not settled")
-        return self.options.fidelity
+        return _known(self.options.fidelity)
 
     @cached_property
     def convolve(self) -> FourierFilter:
@@ -188,7 +198,7 @@ class _Problem:
         x, fx = torch.zeros_like(self.field), torch.zeros_like(self.field)
         weights = data_weights(noise, self.mask)
         steps: list[NewtonStep] = []
-        with Iteration("MEDI", "relative update", options.tolerance, options.max_iterations) as iteration:
+        with Iteration("MEDI", "relative update", _known(options.tolerance), options.max_iterations) as iteration:
             for _ in range(options.max_iterations):
                 squared = weights * weights
                 lagged = reweighted(x, self.smooth, options.epsilon, self.grid.voxel_size)
@@ -201,7 +211,7 @@ class _Problem:
                     normal,
                     slope.neg_(),
                     self._preconditioner(lagged, squared),
-                    tolerance=options.cg_tolerance,
+                    tolerance=_known(options.cg_tolerance),
                     max_iterations=options.cg_max_iterations,
                 )
                 before = dot(x, x) ** 0.5
@@ -269,6 +279,12 @@ class _Problem:
 
     def _centred(self, values: torch.Tensor) -> torch.Tensor:
         return values - values[self.mask].double().mean().float()
+
+
+def _known(value: float | None) -> float:
+    if value is None:
+        raise ValueError("a parameter that follows the scan is not settled")
+    return value
 
 
 def _sum(x: torch.Tensor) -> float:
