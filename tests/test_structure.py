@@ -26,7 +26,7 @@ ALLOWED = {
     "metrics": {"core", "physics"},
     "provenance": {"core", "data"},
     "simulation": {"core", "physics"},
-    "preparation": {"core", "physics", "data", "provenance"},
+    "preparation": {"core", "physics", "data", "foreign", "provenance"},
     "heads": {"core", "data", "simulation"},
     "sets": {"core", "data", "heads", "preparation", "provenance", "simulation"},
     "config": {"core", "heads", "networks", "sets"},

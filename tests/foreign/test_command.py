@@ -102,7 +102,7 @@ def test_what_it_writes_is_checked(folder, small_scan, line, message):
         ("a: [", "is not valid YAML"),
         ("{name: a, slug: a, run: bash run.sh}", "'stage' is missing"),
         ("{name: a, slug: a, run: bash run.sh, stage: chi-separation}", "cannot be run here"),
-        ("{name: a, slug: a, run: bash run.sh, stage: bfr}", "has stage dipole"),
+        ("{name: a, slug: a, run: bash run.sh, stage: bfr}", "its stage is bfr"),
     ],
 )
 def test_a_bad_manifest_is_refused(folder, manifest, message):

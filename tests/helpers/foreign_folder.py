@@ -34,16 +34,55 @@ nibabel.save(nibabel.Nifti1Image(chi.astype(np.float32), image.affine), f"{out}/
 """
 
 
-def their_qsm(parent: Path) -> Path:
-    """Make the folder `their-qsm` in ``parent``."""
+# A mean over some voxels taken off, on a mask without its rim: a background removal of five lines.
+THEIR_REMOVAL = """
+import sys
+import nibabel, numpy as np
+from scipy.ndimage import binary_erosion, gaussian_filter
+inp, out = sys.argv[1:3]
+image = nibabel.load(f"{inp}/totalfield.nii.gz")
+mask = nibabel.load(f"{inp}/mask.nii.gz").get_fdata() > 0
+total = image.get_fdata() * mask
+smooth = gaussian_filter(total, 3) / np.maximum(gaussian_filter(mask.astype(float), 3), 1e-3)
+local = (total - smooth) * binary_erosion(mask)
+nibabel.save(nibabel.Nifti1Image(local.astype(np.float32), image.affine), f"{out}/localfield.nii.gz")
+"""
+
+# The phase that two echoes differ by as a field, its smooth part taken off, and that as chi (in shape, not in size).
+THEIR_WHOLE = """
+import json, sys
+import nibabel, numpy as np
+from scipy.ndimage import gaussian_filter
+inp, out = sys.argv[1:3]
+image = nibabel.load(f"{inp}/phase.nii.gz")
+phase = image.get_fdata()
+magnitude = nibabel.load(f"{inp}/magnitude.nii.gz").get_fdata()
+mask = nibabel.load(f"{inp}/mask.nii.gz").get_fdata() > 0
+params = json.load(open(f"{inp}/params.json"))
+assert phase.shape == magnitude.shape == (*mask.shape, len(params["TE"]))
+turned = np.angle(np.exp(1j * (phase[..., 1] - phase[..., 0])))
+field = turned / (2 * np.pi * 42.577 * params["B0"] * (params["TE"][1] - params["TE"][0]))
+chi = -3 * (field - gaussian_filter(field, 3)) * mask
+nibabel.save(nibabel.Nifti1Image(chi.astype(np.float32), image.affine), f"{out}/chimap.nii.gz")
+"""
+
+
+def their_folder(parent: Path, slug: str, stage: str, code: str, parameters: str = "") -> Path:
+    """Make a folder in ``parent`` by `qsm-ci new`, with ``code`` in place of its placeholder."""
     qsm_ci = shutil.which("qsm-ci", path=Path(sys.executable).parent)
-    command = [qsm_ci, "new", "--stage", "dipole", "--name", "Their QSM", "--slug", "their-qsm", "--lang", "python"]
+    name = slug.replace("-", " ").title().replace("Qsm", "QSM")
+    command = [qsm_ci, "new", "--stage", stage, "--name", name, "--slug", slug, "--lang", "python"]
     subprocess.run([*command, "--dir", str(parent), "--force"], check=True, capture_output=True)
-    made = parent / "their-qsm"
-    (made / "recon.py").write_text(THEIR_TKD)
+    made = parent / slug
+    (made / "recon.py").write_text(code)
     with (made / "algorithm.yml").open("a") as file:
-        file.write("parameters:\n  - {name: threshold, default: 0.2}\n")
+        file.write(parameters)
     return made
+
+
+def their_qsm(parent: Path) -> Path:
+    """Make the folder `their-qsm` of the stage dipole in ``parent``."""
+    return their_folder(parent, "their-qsm", "dipole", THEIR_TKD, "parameters:\n  - {name: threshold, default: 0.2}\n")
 
 
 def installed_method(parent: Path) -> str:

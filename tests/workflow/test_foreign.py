@@ -1,4 +1,4 @@
-"""Methods of others in the workflow: a package and two folders, one broken, on every set, recorded and audited."""
+"""Methods of others in the workflow: a package and folders of every stage, on every set, recorded and audited."""
 
 import json
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from foreign_folder import installed_method, their_qsm
-from tiny_run import run, tiny
+from foreign_folder import THEIR_REMOVAL, THEIR_WHOLE, installed_method, their_folder, their_qsm
+from tiny_run import run, snakemake, tiny
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A run with a method of an installed package, one of a folder, and a folder that ends with status 3."""
+    """A run with a method of an installed package, folders of three stages, and folders that end with status 3."""
     folder = tmp_path_factory.mktemp("foreign")
     path = installed_method(folder)
     their_qsm(folder)
@@ -26,10 +26,18 @@ def ran(tmp_path_factory):
     for key in ("train", "tune"):
         del config["synthetic"][key]
     del config["networks"]
+    their_folder(folder, "their-removal", "bfr", THEIR_REMOVAL)
+    their_folder(folder, "whole-way", "end-to-end", THEIR_WHOLE)
+    their_folder(folder, "broken-removal", "bfr", "").joinpath("run.sh").write_text("echo no luck in $1; exit 3")
+    scans = config["acquisitions"]["scans"]
+    scans["preparation"]["background"] = {"kind": "command", "folder": "their-removal"}
+    removal = {"kind": "command", "folder": "broken-removal"}
+    config["acquisitions"]["bare"] = scans | {"preparation": scans["preparation"] | {"background": removal}}
     config["methods"] = {
         "tkd": {},
         "my-own-qsm": {"options": {"threshold": 0.1}},
         "theirs": {"command": "their-qsm", "options": {"parameters": {"threshold": 0.15}}},
+        "whole-way": {"command": "whole-way"},
         "broken": {"command": "broken/their-qsm", "label": "Broken"},
     }
     config["report"] = {"subjects_shown": 1}
@@ -47,11 +55,28 @@ def test_every_set_has_their_scores_and_a_broken_one_its_reason(ran):
     for name in ("test", "scans"):
         assert status["theirs", name] == status["my-own-qsm", name] == status["tkd", name] == "ok"
         assert status["broken", name] == "failed"
+        assert status["whole-way", name] == {"test": "failed", "scans": "ok"}[name]
     message = scores.loc[scores["method"] == "broken", "message"].iloc[0]
     assert "their-qsm ended with status 3; its last lines: out of luck" in message
     page = (ran / "results/report/index.html").read_text()
     assert "Their QSM" in page
     assert "My Own QSM" in page
+
+
+def test_what_lacks_the_echoes_and_what_has_no_field_are_rows_with_the_reason(ran):
+    scores = pd.read_parquet(ran / "results/scores.parquet").set_index(["set", "method"])["message"]
+    assert scores["test", "whole-way"].iloc[0] == (
+        "whole-way needs phase and magnitude, and of this scan there is the local field alone"
+    )
+    for method in ("tkd", "theirs", "whole-way"):
+        assert scores["bare", method].iloc[0] == (
+            "background removal: broken-removal ended with status 3; its last lines: no luck in /input"
+        )
+    fields = pd.read_csv(ran / "results/scores/fields/bare.csv").set_index("field")["rms_error"]
+    assert fields.isna().to_dict() == {"total": False, "local": True}
+    assert pd.read_csv(ran / "results/scores/fields/scans.csv")["rms_error"].notna().all()
+    about = next((ran / "results/prepared/scans").rglob("*desc-local_fieldmap.json"))
+    assert json.loads(about.read_text())["BackgroundRemoval"]["Slug"] == "their-removal"
 
 
 def test_what_made_them_is_recorded(ran):
@@ -77,3 +102,11 @@ def test_a_changed_folder_makes_its_own_maps_again_and_no_others(ran):
     run(ran, "--cores", "2")
     changed = {path.stem for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert changed == {"theirs"}
+
+
+def test_a_changed_background_removal_makes_its_fields_again(ran):
+    script = ran / "their-removal/recon.py"
+    script.write_text(script.read_text() + "\n# changed\n")
+    done = snakemake(ran, "--dry-run", "--cores", "1")
+    again = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("prepare", "acquire"))]
+    assert [line.split() for line in again] == [["prepare", "1"]]

@@ -30,7 +30,7 @@ def evaluate_fields(scans: SimulatedScans, out: Path) -> None:
     Columns: subject, field, nrmse_demeaned (%), rms_error (ppb, demeaned), correlation, coverage (of the brain); and in
     percent of the true field's spread, as the first: harmonic (that part of the true local field in the prepared mask,
     which no background removal can tell), noise (the field's, as the fit states it), told (the error without its
-    harmonic part). A total field has neither harmonic nor told.
+    harmonic part). A total field has neither harmonic nor told. Where background removal failed the first four are nan.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -44,6 +44,9 @@ def evaluate_fields(scans: SimulatedScans, out: Path) -> None:
             ("total", "mask", true.total_field),
             ("local", "local_mask", true.local_field),
         ):
+            if field == "local" and scans.failure(item.name):
+                writer.writerow((item.name, field, *["nan"] * 4, *[""] * 3))
+                continue
             known = read_mask(item.path(field_mask)) & brain
             estimate = read_volume(item.path(f"{field}_field"), finite=False).data
             case = Case(estimate, known, true.reference.grid, reference, extent=brain)

@@ -47,7 +47,8 @@ def reconstruct(
     scans.start_maps(out, about)
     rows: list[dict[str, Any]] = []
     for name in tqdm(scans.names, unit="scan", desc=f"{method} on {scans.name}", disable=None):
-        result = runner(scans.scan(name), name)
+        reason, earlier = scans.failure(name), runner.method.begins_earlier
+        result = runner.failed(name, reason) if reason else runner(scans.scan_for(name, begins_earlier=earlier), name)
         row: dict[str, Any] = {"scan": name, **result.outcome, "sha256": "", "convergence": [], "notes": []}
         if (found := result.found) is not None:
             chi = np.ascontiguousarray(found.chi.numpy())

@@ -12,6 +12,8 @@ from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
 from qsmbench.networks.weights import load_network
+from qsmbench.preparation.background.command import manifest_of
+from qsmbench.preparation.settings import Command
 
 
 def _check_first_maps(config: Config, entry: Entry, network: str | None) -> None:
@@ -48,6 +50,13 @@ def check_against_registries(config: Config, name: str) -> None:
                     build(entry.name, run.options | point, weights)
         except InputError as error:
             complaints.append(f"{name}: methods.{key}: {error}")
+    for key, spec in config.acquisitions.items():
+        removal = getattr(getattr(spec, "preparation", None), "background", None)
+        if isinstance(removal, Command):
+            try:
+                manifest_of(removal)
+            except InputError as error:
+                complaints.append(f"{name}: acquisitions.{key}.preparation.background: {error}")
     for key, network in config.networks.items():
         weights_key = "start" if isinstance(network, Network) else "weights"
         if (file := getattr(network, weights_key)) is not None:

@@ -75,18 +75,19 @@ class Runner:
             found = _on_scan_grid(self.method.reconstruct(scan))
             found = replace(found, chi=found.chi.cpu())
         except DECLARED as error:
-            return self._failed(label, " ".join(str(error).split()) or "no message")
+            return self.failed(label, " ".join(str(error).split()) or "no message")
         except _PERHAPS_DATA as error:
             tqdm.write(traceback.format_exc(), file=sys.stderr)
             message = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
             if isinstance(error, NotImplementedError) or any(w in message.lower() for w in _SHAPE_WORDS):
                 raise UndeclaredError(f"scan {label}: {self.name}: {message}") from error
             self._undeclared.append(error)
-            return self._failed(label, message)
+            return self.failed(label, message)
         self._rows.append((label, f"{time.perf_counter() - started:.4f}", f"{_peak_memory(self.device):.0f}"))
         return Attempt(found)
 
-    def _failed(self, label: str, message: str) -> Attempt:
+    def failed(self, label: str, message: str) -> Attempt:
+        """Say that there is no map of the scan called ``label``, and why."""
         tqdm.write(f"scan {label}: {self.name} failed: {message}", file=sys.stderr)
         return Attempt(None, message)
 

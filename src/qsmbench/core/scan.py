@@ -13,6 +13,23 @@ from qsmbench.core.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
+class Earlier:
+    """What a scan's local field was made from, for methods that begin before it; on the scan's grid, zero outside mask.
+
+    Attributes:
+        mask: (x, y, z) bool, where the total field is known, not yet eroded by background removal.
+        total_field: (x, y, z) float32, ppm.
+        phase: (echo, x, y, z) float32, rad, wrapped, paramagnetic positive, everywhere.
+        magnitude: (echo, x, y, z) float32, arbitrary unit, everywhere.
+    """
+
+    mask: np.ndarray
+    total_field: np.ndarray
+    phase: np.ndarray
+    magnitude: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Scan:
     """One acquisition, prepared: everything a method may use, and never the truth.
 
@@ -26,6 +43,7 @@ class Scan:
         field_noise: (x, y, z) float32, standard deviation of the field, ppm, or None.
         b0: main field in T, or None where it is not known.
         echo_times: in s; empty where they are not known.
+        earlier: what the local field was made from, given to methods that ask for it, in the memory of the CPU.
 
     Raises:
         InputError: volumes of different shapes, a non-finite value inside the mask, an empty mask, a negative magnitude
@@ -39,6 +57,7 @@ class Scan:
     field_noise: torch.Tensor | None = None
     b0: float | None = None
     echo_times: tuple[float, ...] = ()
+    earlier: Earlier | None = None
 
     def __post_init__(self) -> None:
         mask = _tensor(self.mask).bool()

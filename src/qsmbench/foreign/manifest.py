@@ -17,11 +17,16 @@ from qsmbench.core.yaml_text import read_mapping
 
 MANIFEST = "algorithm.yml"
 
-# Of each stage that can be run here: the volumes it reads and the one it writes.
+# Of each stage that can be run here: the volumes it reads and the one it writes. Phase, and magnitude beside it or the
+# total field, have the echoes along their fourth axis.
 STAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "bfr": (("totalfield", "mask"), "localfield"),
     "dipole": (("localfield", "mask"), "chimap"),
+    "bfr+dipole": (("totalfield", "mask"), "chimap"),
+    "end-to-end": (("phase", "magnitude", "mask"), "chimap"),
 }
+# Those that make chi.
+METHOD_STAGES = tuple(stage for stage, (_, made) in STAGES.items() if made == "chimap")
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
         image=str(found.get("image") or ""),
         run=found["run"],
         parameters=_parameters(found.get("parameters"), path),
-        wants_magnitude="magnitude" in (*required, *optional),
+        wants_magnitude="magnitude" in (*required, *optional) or found["stage"] == "bfr+dipole",
         needs_magnitude="magnitude" in required and "magnitude" not in optional,
         doi=str(found.get("doi") or ""),
     )

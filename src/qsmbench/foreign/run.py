@@ -158,7 +158,11 @@ def run_folder(
                 subprocess.run(["docker", "kill", name], capture_output=True, check=False)
     if status != 0:
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        raise ForeignError(f"{manifest.slug} {how}; its last lines: {' | '.join(last_lines(log)) or 'none'}")
+        said = " | ".join(last_lines(log)) or "none"
+        # Where its files lay for a while says nothing, and differs from run to run.
+        for host, there in ((inputs, "/input"), (outputs, "/output")):
+            said = said.replace(str(host), there)
+        raise ForeignError(f"{manifest.slug} {how}; its last lines: {said}")
 
 
 def last_lines(log: Path) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,8 @@ from qsmbench.data.nifti import read_volume, write_volume
 from qsmbench.foreign.manifest import STAGES, Manifest
 from qsmbench.foreign.run import ForeignError, Limits, run_folder
 
+# nibabel leaves its image classes untyped.
+_NIFTI1: Any = nib.Nifti1Image
 # Fields and susceptibilities of tissue in ppm stay below; what is larger is in another unit.
 _LARGEST_PPM = 20.0
 
@@ -32,7 +35,17 @@ def run_on_volumes(
     overrides: Mapping[str, Any],
     limits: Limits,
 ) -> NDArray[np.float32]:
-    """Run a method on volumes (x, y, z) by their names in the contract; return what its stage makes, ppm.
+    """Run a method on volumes by their names in the contract; return what its stage makes (x, y, z), ppm.
+
+    Args:
+        manifest: the method.
+        volumes: (x, y, z), and with several echoes (x, y, z, echo).
+        grid: of all of them.
+        b0: main field, T, where it is known.
+        echo_times: s.
+        runner: of `RUNNERS`.
+        overrides: values of parameters that it declares.
+        limits: on time and memory.
 
     Raises:
         InputError: a volume that the method needs is missing, an override that it does not declare, it cannot start.
@@ -47,13 +60,14 @@ def run_on_volumes(
     if unknown:
         known = ", ".join(manifest.parameters)
         raise InputError(f"{manifest.slug} declares no parameter '{unknown[0]}'; known: {known}")
-    wanted = [*needed, *(["magnitude"] if manifest.wants_magnitude and "magnitude" in volumes else [])]
+    optional = ["magnitude"] if manifest.wants_magnitude and "magnitude" in volumes else []
+    wanted = dict.fromkeys([*needed, *optional])
     with tempfile.TemporaryDirectory(prefix="qsmbench-") as folder:
         inputs, outputs = Path(folder) / "input", Path(folder) / "output"
         inputs.mkdir()
         outputs.mkdir()
         for name in wanted:
-            write_volume(inputs / f"{name}.nii.gz", np.asarray(volumes[name], np.float32), grid.matrix, name)
+            _write(inputs / f"{name}.nii.gz", np.asarray(volumes[name], np.float32), grid)
         params: dict[str, Any] = {"B0_dir": list(grid.b0_dir), "voxel_size": list(grid.voxel_size)}
         params |= {"TE": list(echo_times)} if echo_times else {}
         params |= {} if b0 is None else {"B0": b0}
@@ -62,6 +76,15 @@ def run_on_volumes(
             (inputs / "config.json").write_text(json.dumps(dict(overrides)), encoding="utf-8")
         run_folder(manifest, runner=runner, inputs=inputs, outputs=outputs, overrides=overrides, limits=limits)
         return checked_output(manifest, outputs / f"{made}.nii.gz", grid, np.asarray(volumes["mask"]) > 0)
+
+
+def _write(path: Path, volume: NDArray[np.float32], grid: Grid) -> None:
+    if volume.ndim == 3:
+        write_volume(path, volume, grid.matrix, path.name.split(".")[0])
+        return
+    image = _NIFTI1(volume, grid.matrix)
+    image.header.set_xyzt_units(xyz="mm")
+    image.to_filename(path)
 
 
 def checked_output(manifest: Manifest, path: Path, grid: Grid, mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -1,18 +1,27 @@
-"""A method that is somebody else's folder: any language, run as a command or in a container (`qsmbench.foreign`)."""
+"""A method that is somebody else's folder: any language, run as a command or in a container (`qsmbench.foreign`).
+
+One of the stage dipole is given what our methods are given, the mask's box in the world's order. One that begins at the
+total field or at the echoes is given the whole volumes, in the world's order too, and the mask before any erosion.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
+from qsmbench.core.orientation import Orientation
 from qsmbench.core.scan import Scan
-from qsmbench.foreign.manifest import read_manifest
+from qsmbench.foreign.manifest import METHOD_STAGES, STAGES, Manifest, read_manifest
 from qsmbench.foreign.run import RUNNERS, ForeignError, Limits
 from qsmbench.foreign.volumes import run_on_volumes
 from qsmbench.methods.contract import Method, Reconstruction, ReconstructionError, parameter
@@ -20,7 +29,7 @@ from qsmbench.methods.contract import Method, Reconstruction, ReconstructionErro
 
 @dataclass(frozen=True)
 class Command(Method):
-    """A folder with `algorithm.yml` of the stage "dipole", by QSM-CI's contract."""
+    """A folder with `algorithm.yml` of a stage that makes chi, by QSM-CI's contract."""
 
     folder: str | None = parameter(None, "the folder that holds algorithm.yml")
     runner: str = parameter("local", "local: a plain command, not isolated; or a container", choices=RUNNERS)
@@ -32,22 +41,63 @@ class Command(Method):
         super().__post_init__()
         if self.folder is None:
             raise InputError("option folder is missing: the folder that holds the method's algorithm.yml")
-        manifest = read_manifest(Path(self.folder))
-        if manifest.stage != "dipole":
-            raise InputError(f"{self.folder}: its stage is {manifest.stage}; a method that makes chi has stage dipole")
+        stage = self.manifest.stage
+        if stage not in METHOD_STAGES:
+            raise InputError(
+                f"{self.folder}: its stage is {stage}; a method makes chi ({', '.join(METHOD_STAGES)}), and background "
+                "removal (bfr) belongs under preparation.background"
+            )
         _overrides(self.parameters)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the folder says of itself."""
+        assert self.folder is not None
+        return read_manifest(Path(self.folder))
+
+    @property
+    def begins_earlier(self) -> bool:
+        """Unless its stage is dipole."""
+        return self.manifest.stage != "dipole"
+
+    def reconstruct(self, scan: Scan) -> Reconstruction:
+        """Reconstruct from the local field, or from what it was made of.
+
+        Raises:
+            InputError: the scan lacks something that the folder needs.
+            ReconstructionError: the folder failed, or its map was refused.
+        """
+        if not self.begins_earlier:
+            return super().reconstruct(scan)
+        earlier = scan.earlier
+        if earlier is None:
+            needed = " and ".join(STAGES[self.manifest.stage][0][:-1])
+            raise InputError(f"{self.manifest.slug} needs {needed}, and of this scan there is the local field alone")
+        orientation = Orientation.of(scan.grid)
+        volumes = {"totalfield": earlier.total_field, "phase": earlier.phase, "mask": earlier.mask}
+        volumes["magnitude"] = earlier.magnitude
+        # Here echoes come first, in files last.
+        ordered = {
+            name: np.moveaxis(volume, 0, -1) if volume.ndim == 4 else volume
+            for name, volume in ((name, orientation.apply(volume)) for name, volume in volumes.items())
+        }
+        found = self._run(ordered, orientation.grid(scan.grid), scan)
+        chi = torch.from_numpy(orientation.undo(found)).to(scan.device)
+        return Reconstruction(chi, notes=self._notes(scan))
 
     def invert(self, scan: Scan) -> Reconstruction:
         """Write the scan as files, run the folder, read its map."""
-        assert self.folder is not None
-        manifest = read_manifest(Path(self.folder))
         volumes = {"localfield": scan.local_field, "mask": scan.mask}
         volumes |= {} if scan.magnitude is None else {"magnitude": scan.magnitude}
+        chi = self._run({name: volume.cpu().numpy() for name, volume in volumes.items()}, scan.grid, scan)
+        return Reconstruction(torch.from_numpy(chi).to(scan.device), notes=self._notes(scan))
+
+    def _run(self, volumes: Mapping[str, NDArray[Any]], grid: Grid, scan: Scan) -> NDArray[np.float32]:
         try:
-            chi = run_on_volumes(
-                manifest,
-                {name: volume.cpu().numpy() for name, volume in volumes.items()},
-                scan.grid,
+            return run_on_volumes(
+                self.manifest,
+                volumes,
+                grid,
                 b0=scan.b0,
                 echo_times=scan.echo_times,
                 runner=self.runner,
@@ -56,12 +106,17 @@ class Command(Method):
             )
         except ForeignError as error:
             raise ReconstructionError(str(error)) from error
+
+    def _notes(self, scan: Scan) -> tuple[str, ...]:
+        manifest = self.manifest
         notes = [f"{manifest.name} by the folder {manifest.slug}, SHA-256 {manifest.sha256[:16]}, runner {self.runner}"]
         if self.runner == "local":
             notes.append("It ran as a local command, not isolated from this machine or its network.")
         if scan.b0 is None:
             notes.append("The field strength is not known and was not passed on.")
-        return Reconstruction(torch.from_numpy(chi).to(scan.device), notes=tuple(notes))
+        if self.begins_earlier:
+            notes.append(f"It began before the local field (stage {manifest.stage}).")
+        return tuple(notes)
 
 
 def _overrides(given: str | Mapping[str, Any]) -> dict[str, Any]:

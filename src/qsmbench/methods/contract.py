@@ -81,6 +81,11 @@ class Method(ABC):
         for f in fields(self):
             _check_bounds(f.name, getattr(self, f.name), f.metadata)
 
+    @property
+    def begins_earlier(self) -> bool:
+        """Whether it needs `Scan.earlier`: it begins at the total field or at the echoes, not at the local field."""
+        return False
+
     @classmethod
     def completed(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options and what follows from them for others, as of a preset; by default nothing does."""

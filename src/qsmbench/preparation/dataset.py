@@ -49,6 +49,7 @@ def prepare_bids(
     masks: Path | None = None,
     *,
     entities: Mapping[str, str] | None = None,
+    failures_kept: bool = False,
 ) -> list[Written]:
     """Prepare the acquisitions of a BIDS dataset and write BIDS derivatives.
 
@@ -59,6 +60,7 @@ def prepare_bids(
         subjects: labels; none means all.
         entities: that an acquisition must have ({"rec": "norm"}); none means all.
         masks: folder of a dataset with masks (`sub-*/**/*_mask.nii.gz`) that take the place of the extracted ones.
+        failures_kept: where somebody else's background removal fails, an empty field whose sidecar says why.
 
     Raises:
         InputError: everything that is wrong in the dataset, one line each; nothing is then written.
@@ -83,7 +85,7 @@ def prepare_bids(
         logger.info("%s: phase %s", acquisition.name, loaded.phase_scaling)
         for line in loaded.warnings:
             logger.warning(line)
-        prepared = prepare(loaded.echoes, settings, loaded.mask)
+        prepared = prepare(loaded.echoes, settings, loaded.mask, failures_kept=failures_kept)
         prepared = replace(prepared, warnings=(*loaded.warnings, *prepared.warnings))
         paths = {name: output_path(out_dir, acquisition.entities, name) for name in prepared.volumes}
         source = _source(loaded.echoes, loaded.phase_scaling)

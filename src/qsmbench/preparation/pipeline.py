@@ -17,7 +17,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
 from qsmbench.preparation import bipolar, swi
-from qsmbench.preparation.background.contract import Total
+from qsmbench.preparation.background.contract import Local, RemovalError, Total
 from qsmbench.preparation.background.remove import remove
 from qsmbench.preparation.echo_checks import check_distinct, corrected_slices, misfit
 from qsmbench.preparation.echoes import Echoes
@@ -51,16 +51,23 @@ class Prepared:
     warnings: tuple[str, ...] = field(default=())
 
 
-def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool_] | None = None) -> Prepared:
+def prepare(
+    echoes: Echoes,
+    settings: PreparationSettings,
+    mask: NDArray[np.bool_] | None = None,
+    *,
+    failures_kept: bool = False,
+) -> Prepared:
     """Prepare one acquisition.
 
     Args:
         echoes: what the scanner gave, paramagnetic positive.
         settings: every choice.
         mask: (x, y, z) bool, used as it is; by default made as the settings say and refined by the fit.
+        failures_kept: where somebody else's background removal fails, an empty field whose report says why.
 
     Raises:
-        InputError: an empty mask, or nothing left of it.
+        InputError: an empty mask, or nothing left of it; a background removal that failed.
     """
     if mask is not None:
         echoes.grid.check_shape(f"{echoes.name}: mask", mask.shape)
@@ -75,7 +82,7 @@ def prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool
     orientation = Orientation.of(echoes.grid)
     echoes, said = corrected_slices(echoes.reordered(orientation), orientation)
     said = [*doubts, *said]
-    found = _prepare(echoes, settings, None if mask is None else orientation.apply(mask))
+    found = _prepare(echoes, settings, None if mask is None else orientation.apply(mask), failures_kept)
     for line in said:
         logger.warning(line)
     volumes = {name: orientation.undo(volume) for name, volume in found.volumes.items()}
@@ -93,7 +100,9 @@ def _check_spheres(settings: PreparationSettings, echoes: Echoes) -> None:
         )
 
 
-def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool_] | None) -> Prepared:
+def _prepare(
+    echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.bool_] | None, failures_kept: bool
+) -> Prepared:
     """Prepare echoes whose voxels are in the world's order."""
     warnings: list[str] = []
     given = mask is not None
@@ -109,13 +118,26 @@ def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.boo
         strict = strict_mask(inside, fit, settings.mask)
         total_field = continued(total_field, strict, inside, echoes.grid.voxel_size)
         noise = np.where(inside & ~strict, noise.max(), noise)
-    local = remove(
-        Total(torch.from_numpy(total_field), torch.from_numpy(inside), echoes.grid, torch.from_numpy(noise)),
-        settings.background,
+    magnitude = np.sqrt(np.einsum("exyz,exyz->xyz", echoes.magnitude, echoes.magnitude))
+    total = Total(
+        torch.from_numpy(total_field),
+        torch.from_numpy(inside),
+        echoes.grid,
+        noise=torch.from_numpy(noise),
+        magnitude=torch.from_numpy(magnitude),
+        b0=echoes.b0,
+        echo_times=echoes.echo_times,
     )
+    try:
+        local = remove(total, settings.background)
+    except RemovalError as error:
+        if not failures_kept:
+            raise InputError(f"{echoes.name}: background removal: {error}") from error
+        warnings.append(f"{echoes.name}: background removal failed: {error}")
+        local = Local(torch.zeros_like(total.field), torch.zeros_like(total.mask), {"Failure": str(error)})
     local_field, local_mask = local.field.numpy(), local.mask.numpy()
     warnings += misfit(echoes, fit, inside)
-    skewness = asymmetry(local_field, local_mask, echoes.grid)
+    skewness = asymmetry(local_field, local_mask, echoes.grid) if local_mask.any() else 0.0
     if skewness < SUSPICIOUS:
         warnings.append(
             f"{echoes.name}: veins and deep grey matter look diamagnetic (skewness {skewness:.2f}); if the "
@@ -131,7 +153,7 @@ def _prepare(echoes: Echoes, settings: PreparationSettings, mask: NDArray[np.boo
         "total_field": total_field,
         "local_field": local_field,
         "field_noise": noise,
-        "magnitude": np.sqrt(np.einsum("exyz,exyz->xyz", echoes.magnitude, echoes.magnitude)),
+        "magnitude": magnitude,
     }
     if echoes.n_echoes > 1:
         volumes["offset"] = np.where(inside, fit.offset, 0)

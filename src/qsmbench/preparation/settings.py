@@ -158,9 +158,24 @@ class Joint(_Part):
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm")
 
 
-Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp | Joint, Field(discriminator="kind")]
+class Command(_Part):
+    """A folder of somebody else's, by QSM-CI's contract, stage bfr (docs/foreign.md)."""
+
+    kind: Literal["command"] = Field(description="use a folder of somebody else's")
+    folder: str = Field(description="the folder that holds algorithm.yml")
+    runner: Literal["local", "docker", "apptainer"] = Field(
+        "local", description="local: a plain command, not isolated; or a container"
+    )
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="values of parameters that algorithm.yml declares"
+    )
+    seconds: float = Field(7200.0, gt=0, description="wall time of one scan after which it is ended")
+    memory_mb: int = Field(16000, ge=1, description="memory that it may take")
+
+
+Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp | Joint | Command, Field(discriminator="kind")]
 # The kinds by name. Radius and the like belong to one each: another kind starts from its own defaults.
-BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp", "joint")
+BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp", "joint", "command")
 
 
 class SwiSettings(_Part):

@@ -168,6 +168,11 @@ def _draw(axes: Axes, picture: np.ndarray | None, window: tuple[float, float]) -
         spine.set_visible(False)
 
 
+def _number(text: str, digits: int) -> str:
+    value = float(text)
+    return f"{value:.{digits}f}" if math.isfinite(value) else "failed"
+
+
 def read_fields(path: Path) -> tuple[FieldRow, ...]:
     """Read the table of field errors that `evaluate-fields` writes.
 
@@ -180,10 +185,10 @@ def read_fields(path: Path) -> tuple[FieldRow, ...]:
                 FieldRow(
                     row["subject"],
                     row["field"],
-                    f"{float(row['nrmse_demeaned']):.1f}",
-                    f"{float(row['rms_error']):.1f}",
-                    f"{float(row['correlation']):.3f}",
-                    f"{float(row['coverage']):.3f}",
+                    _number(row["nrmse_demeaned"], 1),
+                    _number(row["rms_error"], 1),
+                    _number(row["correlation"], 3),
+                    _number(row["coverage"], 3),
                     *(f"{float(row[name]):.1f}" if row[name] else "" for name in ("harmonic", "noise", "told")),
                 )
                 for row in csv.DictReader(file)

@@ -57,13 +57,15 @@ class SetVolumes:
 
     def __init__(self, scans: ScanSet, runs: Sequence[str] = ()) -> None:
         self.scans, self.runs = scans, tuple(runs)
+        # What could not be prepared has rows in the tables and nothing to show.
+        self.names = [name for name in scans.names if scans.failure(name) is None]
 
     def __len__(self) -> int:
-        return len(self.scans.names)
+        return len(self.names)
 
     def read(self, index: int) -> Subject:
         """Read one scan."""
-        name, layout = self.scans.names[index], self.scans.layout
+        name, layout = self.names[index], self.scans.layout
         maps = {run: self.scans.read_map(layout.maps(self.scans.name, run), name) for run in self.runs}
         reference = self.scans.reference(name) if self.scans.scored else None
         codes, companion = self.scans.axis_codes(name), self.scans.companion(name)

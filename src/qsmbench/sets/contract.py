@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
+from qsmbench.core.errors import InputError
 from qsmbench.core.section import Section, Text
 from qsmbench.data.layout import RunLayout
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from qsmbench.core.grid import Shape
-    from qsmbench.core.scan import Reference, Scan
+    from qsmbench.core.scan import Earlier, Reference, Scan
 
 
 class Labels(NamedTuple):
@@ -109,6 +110,27 @@ class ScanSet(ABC):
     @abstractmethod
     def scan(self, name: str) -> Scan:
         """What a method may see."""
+
+    def earlier(self, name: str) -> Earlier | None:
+        """What the scan's field was made from; None where the set has no more than the field."""
+        return None
+
+    def failure(self, name: str) -> str | None:
+        """Why there is no scan of this name: what prepares it failed, which is a row for every method."""
+        return None
+
+    def scan_for(self, name: str, *, begins_earlier: bool) -> Scan:
+        """The scan, with what its field was made from where a method begins earlier.
+
+        Raises:
+            InputError: the scan could not be prepared.
+        """
+        from dataclasses import replace
+
+        if reason := self.failure(name):
+            raise InputError(reason)
+        scan = self.scan(name)
+        return replace(scan, earlier=self.earlier(name)) if begins_earlier else scan
 
     @abstractmethod
     def reference(self, name: str) -> Reference:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import json_hash
 from qsmbench.data.prepared import PreparedScan, prepared_scans
 from qsmbench.preparation.settings import PreparationSettings
@@ -20,7 +21,7 @@ from qsmbench.sets.contract import MapsAbout, ScanSet
 if TYPE_CHECKING:
     import numpy as np
 
-    from qsmbench.core.scan import Reference, Scan
+    from qsmbench.core.scan import Earlier, Reference, Scan
 
 
 def _there(path: Path) -> Path | None:
@@ -65,6 +66,14 @@ class FieldScans(ScanSet):
 
         found = read_sidecar(self.prepared[name].path("local_field")).get("Warnings")
         return [str(line) for line in found] if isinstance(found, list) else []
+
+    def failure(self, name: str) -> str | None:
+        """What background removal by somebody else's folder failed with; there is no field then."""
+        from qsmbench.data.sidecars import read_sidecar
+
+        removal = read_sidecar(self.prepared[name].path("local_field")).get("BackgroundRemoval")
+        reason = removal.get("Failure") if isinstance(removal, dict) else None
+        return None if reason is None else f"background removal: {reason}"
 
     def reference(self, name: str) -> Reference:
         """There is none."""
@@ -146,6 +155,26 @@ class PreparedScans(FieldScans):
     def echoes(self, subject: str) -> list[Path]:
         """What the preparation of a subject reads."""
         return [self.raw / f"sub-{subject}"]
+
+    def earlier(self, name: str) -> Earlier:
+        """The echoes as the preparation read them, and what it made on the way to the local field.
+
+        Raises:
+            InputError: the echoes are not where they were.
+        """
+        from qsmbench.core.scan import Earlier
+        from qsmbench.data.nifti import read_mask, read_volume
+        from qsmbench.preparation.bids import load
+        from qsmbench.preparation.bids_files import find_acquisitions
+        from qsmbench.preparation.outputs import output_path
+
+        item = self.prepared[name]
+        for found in find_acquisitions(self.raw, [item.subject]):
+            if output_path(self.folder, found.entities, "local_field") == item.path("local_field"):
+                echoes = load(found, self.preparation.phase).echoes
+                total = read_volume(item.path("total_field")).data
+                return Earlier(read_mask(item.path("mask")), total, echoes.phase, echoes.magnitude)
+        raise InputError(f"{self.raw} does not hold the echoes of {name}")
 
     def fingerprint(self, subject: str) -> dict[str, str] | None:
         """What of the echoes' files a workflow cannot know of itself; None where it made them."""

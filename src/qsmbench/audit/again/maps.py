@@ -53,6 +53,12 @@ def _map(again: Again, scans: ScanSet, name: str, made: dict[str, Any], row: dic
     where = scans.map_name(folder, row["scan"])
     # The method is the configuration's, never what a file in the folder asks for.
     method = build(again.run.of.method(name), made["options"], again.run.of.weights(name))
+    if (reason := scans.failure(row["scan"])) is not None:
+        if row["status"] == "ok":
+            again.check.find(
+                "recomputed", where, f"is said to be there, and there is no field to make it of ({reason})"
+            )
+        return None
     scan = scans.scan(row["scan"]).to(again.device)
     try:
         with reading(where):

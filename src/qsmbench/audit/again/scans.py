@@ -39,6 +39,7 @@ def prepared_scans(again: Again) -> list[Agreement]:
     things = [(n, s) for n in run.of.simulated if run.layout.raw(n).is_dir() for s in run.of.sets[n].members]
     for name, subject in again.choose("prepared", things):
         with tempfile.TemporaryDirectory() as temporary:
-            prepare_bids(run.layout.raw(name), Path(temporary), run.of.prepared_set(name).preparation, [subject])
+            settings = run.of.prepared_set(name).preparation
+            prepare_bids(run.layout.raw(name), Path(temporary), settings, [subject], failures_kept=True)
             found += again.compare_folders(Path(temporary), run.layout.prepared(name))
     return found

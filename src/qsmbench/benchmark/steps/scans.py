@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
+from qsmbench.core.hashes import folder_hash
+from qsmbench.preparation.settings import Command
 from qsmbench.sets.measured import MeasuredScans
 from qsmbench.sets.scans import PreparedScans
 from qsmbench.sets.simulated import SimulatedScans, SimulatedSet
@@ -44,7 +47,7 @@ def _prepare(of: Run, set: str, subject: str) -> None:
     torch.set_num_threads(1)
 
     scans = of.prepared_set(set)
-    prepare_bids(scans.raw, of.layout.prepared(set), scans.preparation, [subject])
+    prepare_bids(scans.raw, of.layout.prepared(set), scans.preparation, [subject], failures_kept=True)
 
 
 def _keep_measured(of: Run, set: str, subject: str) -> None:
@@ -93,6 +96,9 @@ def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
     found = of.sets[set]
     assert isinstance(found, PreparedScans)
+    if isinstance(removal := found.preparation.background, Command):
+        # A folder of somebody else's that changes is another removal.
+        told["origin"] = {"folder_sha256": folder_hash(Path(removal.folder))}
     data = found.fingerprint(subject)
     return told if data is None else told | {"data": data}
 

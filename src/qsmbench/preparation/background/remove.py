@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.preparation.background.command import command
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.background.ismv import ismv
 from qsmbench.preparation.background.joint import joint
@@ -13,7 +14,7 @@ from qsmbench.preparation.background.pdf import pdf
 from qsmbench.preparation.background.resharp import resharp
 from qsmbench.preparation.background.sharp import sharp
 from qsmbench.preparation.background.vsharp import vsharp
-from qsmbench.preparation.settings import Background, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
+from qsmbench.preparation.settings import Background, Command, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
 
 
 def remove(total: Total, settings: Background) -> Local:
@@ -21,6 +22,7 @@ def remove(total: Total, settings: Background) -> Local:
 
     Raises:
         InputError: nothing of the mask is left after the erosion.
+        RemovalError: somebody else's removal failed.
     """
     with torch.no_grad():
         match settings:
@@ -38,6 +40,8 @@ def remove(total: Total, settings: Background) -> Local:
                 local = sharp(total, settings)
             case Joint():
                 local = joint(total, settings)
+            case Command():
+                local = command(total, settings)
     n_left, n_voxels = int(local.mask.sum()), int(total.mask.sum())
     if n_left == 0:
         raise InputError(
