@@ -51,6 +51,7 @@ lint: setup
 
 docs: setup
 	$(BIN)/qsmbench config docs docs/configuration.md
+	$(BIN)/qsmbench config schema docs/config.schema.json
 	$(BIN)/python tools/write_plan.py
 
 # After a change of pyproject.toml: install without the lock, then write down what was resolved and seen to work.

@@ -1,4 +1,4 @@
-"""`qsmbench config`: check a configuration against model and registries, or document its keys."""
+"""`qsmbench config`: check a configuration against model and registries, or document its keys for people or editors."""
 
 import argparse
 from pathlib import Path
@@ -15,12 +15,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("file", type=Path)
     docs = actions.add_parser("docs", help="write the documentation of every key (Markdown)")
     docs.add_argument("out", type=Path)
+    schema = actions.add_parser(
+        "schema",
+        help="write the JSON Schema by which editors complete and check a YAML file, methods' options included",
+    )
+    schema.add_argument("out", type=Path)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Check or write."""
     if arguments.action == "docs":
         write_text_atomic(arguments.out, document())
+        return
+    if arguments.action == "schema":
+        from qsmbench.benchmark.config_schema import config_schema_text
+
+        write_text_atomic(arguments.out, config_schema_text())
         return
     from qsmbench.benchmark.disk import disk_plan
     from qsmbench.benchmark.registry_checks import check_against_registries

@@ -19,6 +19,10 @@ _HEAD = """# Configuration
 Every key of `config.yaml`. This page is written by `qsmbench config docs` from the model that validates the
 configuration; edit the descriptions there (`src/qsmbench/config`, `sets`, `heads`, `simulation/recipe.py`).
 `<name>` stands for a name of your choice (letters, digits, hyphens).
+
+Editors complete and check these files by the JSON Schema beside this page, options of methods included: the first line
+of each of ours names it (`# yaml-language-server: $schema=docs/config.schema.json`, which VS Code's YAML extension and
+others read). `qsmbench config schema FILE` writes one that also knows the methods of other installed packages.
 """
 
 
