@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qsmbench.api import Map, example_scan, forward_field, load_scan, load_set, methods, prepare, reconstruct, score
+    from qsmbench.api_background import remove_background
     from qsmbench.core.errors import InputError
     from qsmbench.core.grid import Grid
     from qsmbench.core.scan import Reference, Scan
@@ -32,6 +33,7 @@ _PLACES = {
     "load_set": "qsmbench.api",
     "prepare": "qsmbench.api",
     "reconstruct": "qsmbench.api",
+    "remove_background": "qsmbench.api_background",
     "score": "qsmbench.api",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "methods",
     "prepare",
     "reconstruct",
+    "remove_background",
     "score",
 ]
 

@@ -28,6 +28,7 @@ COMMANDS = (
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
     ("new-method", "qsmbench.cli.new_method", "start a package with a method of your own"),
     ("check-method", "qsmbench.cli.check_method", "check that a method keeps the contract, a verdict a line"),
+    ("export-qsmci", "qsmbench.cli.export_qsmci", "write a method of ours as a folder that QSM-CI runs"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("run", "qsmbench.cli.run", "run the workflow in this folder: sets, networks, reconstructions, scores, report"),
     ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),

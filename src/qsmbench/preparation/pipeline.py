@@ -18,7 +18,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
 from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Local, RemovalError, Total
-from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.background.remove import check_spheres, remove
 from qsmbench.preparation.echo_checks import check_distinct, corrected_slices, misfit
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
@@ -73,7 +73,7 @@ def prepare(
         echoes.grid.check_shape(f"{echoes.name}: mask", mask.shape)
         if not mask.any():
             raise InputError(f"{echoes.name}: the mask is empty; give one with the brain set to 1")
-    _check_spheres(settings, echoes)
+    check_spheres(settings.background, echoes.grid, echoes.name)
     doubts = check_distinct(echoes)
     if mask is not None:
         doubts += mask_doubts(echoes, mask)
@@ -87,17 +87,6 @@ def prepare(
         logger.warning(line)
     volumes = {name: orientation.undo(volume) for name, volume in found.volumes.items()}
     return replace(found, volumes=volumes, grid=stored_grid, warnings=(*said, *found.warnings))
-
-
-def _check_spheres(settings: PreparationSettings, echoes: Echoes) -> None:
-    """Refuse spheres that reach no neighbour of a voxel: their mean is the voxel itself, and nothing is removed."""
-    longest = max(echoes.grid.voxel_size)
-    radius = getattr(settings.background, "radius", None)
-    if radius is not None and radius < longest:
-        raise InputError(
-            f"{echoes.name}: a sphere of {radius:g} mm ({settings.background.kind}) reaches no neighbour of voxels of "
-            f"{longest:g} mm; give --option background.radius={1.5 * longest:.3g} or larger, or --background pdf"
-        )
 
 
 def _prepare(

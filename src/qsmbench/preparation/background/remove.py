@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
 from qsmbench.preparation.background.command import command
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.background.ismv import ismv
@@ -15,6 +16,21 @@ from qsmbench.preparation.background.resharp import resharp
 from qsmbench.preparation.background.sharp import sharp
 from qsmbench.preparation.background.vsharp import vsharp
 from qsmbench.preparation.settings import Background, Command, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
+
+
+def check_spheres(settings: Background, grid: Grid, name: str) -> None:
+    """Refuse spheres that reach no neighbour of a voxel: their mean is the voxel itself, and nothing is removed.
+
+    Raises:
+        InputError: a radius smaller than the voxels; ``name`` is what the message calls the scan.
+    """
+    longest = max(grid.voxel_size)
+    radius = getattr(settings, "radius", None)
+    if radius is not None and radius < longest:
+        raise InputError(
+            f"{name}: a sphere of {radius:g} mm ({settings.kind}) reaches no neighbour of voxels of {longest:g} mm; "
+            f"give --option background.radius={1.5 * longest:.3g} or larger, or --background pdf"
+        )
 
 
 def remove(total: Total, settings: Background) -> Local:
