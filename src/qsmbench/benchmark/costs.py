@@ -7,6 +7,7 @@ attempt's number of times as much after a failure, and never more than the site 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from qsmbench.benchmark.first_run import FirstRun, known
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site
 from qsmbench.benchmark.steps.contract import Job
@@ -165,7 +167,7 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
             seconds += tflop / rates.networks.core_tflops
             memory += activations * ranks
     elif job.method is not None:
-        method = rates.methods.get(job.method, rates.methods["other"])
+        method = _rate_of(job, config)
         memory += method.memory_mb * job.mvoxels
         if wants_gpu(job, site):
             # Timed on cores; a GPU is taken to gain what it gains on networks.
@@ -175,6 +177,25 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
         else:
             seconds += method.seconds * voxels
     return Cost(seconds / 3600, gpu_seconds / 3600, memory, gpus, gpu_memory)
+
+
+def _rate_of(job: Job, config: Config) -> MethodRate:
+    """What was measured, or told by a first small run with the same options; else that of `other`."""
+    methods = read_rates().methods
+    if (measured := methods.get(str(job.method))) is not None:
+        return measured
+    key = job.wildcards[1 if job.rule == "reconstruct" else 0] if job.wildcards else ""
+    other = methods["other"]
+    if key not in config.methods:
+        return other
+    found = _told(str(job.method), json.dumps(config.methods[key].options, default=str))
+    return other if found is None else MethodRate(seconds=found.seconds_mvoxel, memory_mb=other.memory_mb)
+
+
+# Asked once for each resource of each job.
+@lru_cache
+def _told(method: str, options: str) -> FirstRun | None:
+    return known(method, json.loads(options))
 
 
 def request(job: Job, config: Config, site: Site, attempt: int = 1) -> Request:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from qsmbench.benchmark.costs import MEMORY_MARGIN, TIME_MARGIN, TRAINING_MARGIN, cost, read_rates, request
 from qsmbench.benchmark.disk import disk_need
+from qsmbench.benchmark.first_run import known
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.site import Site
 from qsmbench.benchmark.steps.contract import Job
@@ -71,6 +72,13 @@ def plan(of: Run, site: Site) -> str:
     return "\n".join(lines) + "\n"
 
 
+def unmeasured(config: Config) -> dict[str, str]:
+    """Entries of `methods` whose method nobody measured, with that method; of networks the operations are known."""
+    rates = read_rates().methods
+    entries = {key: run.method or key for key, run in config.methods.items() if run.network is None}
+    return {key: method for key, method in entries.items() if method not in rates}
+
+
 def _assumptions(config: Config, site: Site, by_rule: dict[str, list[Job]], gpu_gb: list[float]) -> list[str]:
     rates = read_rates()
     said = [
@@ -99,9 +107,15 @@ def _assumptions(config: Config, site: Site, by_rule: dict[str, list[Job]], gpu_
             f"the longest training ({max(c.hours for c in cut):.0f} h) does not fit one job of {site.max_minutes} min: "
             f"it goes on from its checkpoint in {times} attempts; give `--retries {times}`"
         )
-    unknown = sorted(
-        {j.method for of in by_rule.values() for j in of if j.method and not j.network} - set(rates.methods)
-    )
+    told, unknown = [], []
+    for key, method in unmeasured(config).items():
+        found = known(method, config.methods[key].options)
+        if found is None:
+            unknown.append(key)
+        else:
+            told.append(f"{key} {found.seconds_mvoxel:.2g} s a Mvoxel ({found.seconds:.2g} s on {found.voxels} voxels)")
+    if told:
+        said.append(f"estimated from a first small run, on this machine as busy as it was: {', '.join(told)}")
     if unknown:
         said.append(f"not measured, taken for slow: the methods {', '.join(unknown)}")
     folders = [name for name, scans in config.acquisitions.items() if isinstance(scans, BidsSet)]

@@ -73,16 +73,16 @@ def ellipsoid(shape: Shape, fraction: float) -> NDArray[np.bool_]:
     return inside
 
 
-def example_chi() -> NDArray[np.float32]:
-    """Return a smooth random susceptibility of about 0.05 ppm in an ellipsoid of EXAMPLE_GRID."""
-    chi = gaussian_filter(np.random.default_rng(5).standard_normal(EXAMPLE_GRID.shape), 1.5)
+def example_chi(grid: Grid = EXAMPLE_GRID) -> NDArray[np.float32]:
+    """Return a smooth random susceptibility of about 0.05 ppm in an ellipsoid."""
+    chi = gaussian_filter(np.random.default_rng(5).standard_normal(grid.shape), 1.5)
     chi *= 0.05 / chi.std()
-    return np.where(ellipsoid(EXAMPLE_GRID.shape, 0.85), chi, 0).astype(np.float32)
+    return np.where(ellipsoid(grid.shape, 0.85), chi, 0).astype(np.float32)
 
 
-def example() -> Scan:
+def example(grid: Grid = EXAMPLE_GRID) -> Scan:
     """Return the scan of the checks: the field of `example_chi` with 1 ppb of noise, and a magnitude of its edges."""
-    grid, chi = EXAMPLE_GRID, example_chi()
+    chi = example_chi(grid)
     field = forward_field(torch.from_numpy(chi), grid).numpy()
     noise = np.random.default_rng(6).normal(scale=1e-3, size=field.shape)
     return Scan(
