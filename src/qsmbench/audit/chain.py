@@ -78,7 +78,8 @@ def _check_told(run: RunFolder, check: Check) -> None:
         try:
             with reading(job.path):
                 wildcards = job.content["wildcards"]
-                if wildcards.get("run") in run.foreign:
+                prepared_by_others = job.command == "prepare" and wildcards.get("set") in run.foreign_sets
+                if wildcards.get("run") in run.foreign or prepared_by_others:
                     check.notes.append(f"{job.path} is of a program of somebody else's, which an audit does not open.")
                     continue
                 expected = json.loads(json.dumps(step.told(of, **wildcards)))

@@ -91,6 +91,12 @@ class RunFolder:
         """Entries of the configuration that are programs of somebody else: an audit runs none and opens none."""
         return frozenset(name for name in self.config.methods if self.of.method(name) == "command")
 
+    @cached_property
+    def foreign_sets(self) -> frozenset[str]:
+        """Sets whose background is removed by a program of somebody else's."""
+        sets = {name: self.of.prepared_set(name).preparation.background for name in self.of.prepared}
+        return frozenset(name for name, removal in sets.items() if removal.kind == "command")
+
     @property
     def layout(self) -> RunLayout:
         """Where everything lies."""

@@ -36,10 +36,16 @@ def prepared_scans(again: Again) -> list[Agreement]:
         if name not in run.of.simulated:
             text = f"Prepared scans of '{name}': their echoes are the user's and not in the folder."
             again.check.skipped.append(text)
-    things = [(n, s) for n in run.of.simulated if run.layout.raw(n).is_dir() for s in run.of.sets[n].members]
+    for name in sorted(run.foreign_sets):
+        text = (
+            f"Prepared scans of {name}: their background is removed by somebody else's program, and an audit runs none."
+        )
+        again.check.skipped.append(text)
+    own = [n for n in run.of.simulated if run.layout.raw(n).is_dir() and n not in run.foreign_sets]
+    things = [(n, s) for n in own for s in run.of.sets[n].members]
     for name, subject in again.choose("prepared", things):
         with tempfile.TemporaryDirectory() as temporary:
             settings = run.of.prepared_set(name).preparation
-            prepare_bids(run.layout.raw(name), Path(temporary), settings, [subject], failures_kept=True)
+            prepare_bids(run.layout.raw(name), Path(temporary), settings, [subject])
             found += again.compare_folders(Path(temporary), run.layout.prepared(name))
     return found
