@@ -14,7 +14,7 @@ from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
 from qsmbench.preparation.background.contract import RemovalError, Total
 from qsmbench.preparation.background.remove import remove
-from qsmbench.preparation.settings import Command
+from qsmbench.preparation.settings import ForeignRemoval
 
 TIMES = (0.004, 0.01)
 
@@ -62,20 +62,20 @@ def test_a_total_field_becomes_a_map(tmp_path, whole):
 def test_a_background_is_removed_where_the_folder_wrote_something(tmp_path, small_scan):
     folder = their_folder(tmp_path, "their-removal", "bfr", THEIR_REMOVAL)
     total = Total(small_scan.local_field + 0.3 * small_scan.mask, small_scan.mask, small_scan.grid, b0=3.0)
-    local = remove(total, Command(kind="command", folder=str(folder)))
+    local = remove(total, ForeignRemoval(kind="command", folder=str(folder)))
     assert 0 < int(local.mask.sum()) < int(total.mask.sum())
     assert float(local.field[local.mask].mean().abs()) < 0.01
     assert not local.field[~local.mask].any()
     assert local.report["Slug"] == "their-removal"
     folder.joinpath("run.sh").write_text("exit 4")
     with pytest.raises(RemovalError, match="ended with status 4"):
-        remove(total, Command(kind="command", folder=str(folder)))
+        remove(total, ForeignRemoval(kind="command", folder=str(folder)))
 
 
 def test_a_folder_of_another_stage_is_refused_where_it_does_not_belong(tmp_path, small_scan):
     folder = str(their_folder(tmp_path, "whole-way", "end-to-end", THEIR_WHOLE))
     total = Total(small_scan.local_field, small_scan.mask, small_scan.grid)
     with pytest.raises(InputError, match="its stage is end-to-end; background removal has stage bfr"):
-        remove(total, Command(kind="command", folder=folder))
+        remove(total, ForeignRemoval(kind="command", folder=folder))
     with pytest.raises(InputError, match=r"background removal \(bfr\) belongs"):
         build("command", {"folder": str(their_folder(tmp_path, "their-removal", "bfr", THEIR_REMOVAL))})

@@ -13,7 +13,7 @@ from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
 from qsmbench.networks.weights import load_network
 from qsmbench.preparation.background.command import manifest_of
-from qsmbench.preparation.settings import Command
+from qsmbench.preparation.settings import ForeignRemoval
 
 
 def _check_first_maps(config: Config, entry: Entry, network: str | None) -> None:
@@ -52,7 +52,7 @@ def check_against_registries(config: Config, name: str) -> None:
             complaints.append(f"{name}: methods.{key}: {error}")
     for key, spec in config.acquisitions.items():
         removal = getattr(getattr(spec, "preparation", None), "background", None)
-        if isinstance(removal, Command):
+        if isinstance(removal, ForeignRemoval):
             try:
                 manifest_of(removal)
             except InputError as error:

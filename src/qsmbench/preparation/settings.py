@@ -158,7 +158,7 @@ class Joint(_Part):
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm")
 
 
-class Command(_Part):
+class ForeignRemoval(_Part):
     """A folder of somebody else's, by QSM-CI's contract, stage bfr (docs/foreign.md)."""
 
     kind: Literal["command"] = Field(description="use a folder of somebody else's")
@@ -173,7 +173,9 @@ class Command(_Part):
     memory_mb: int = Field(16000, ge=1, description="memory that it may take")
 
 
-Background = Annotated[Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp | Joint | Command, Field(discriminator="kind")]
+Background = Annotated[
+    Resharp | Vsharp | Pdf | Lbv | Ismv | Sharp | Joint | ForeignRemoval, Field(discriminator="kind")
+]
 # The kinds by name. Radius and the like belong to one each: another kind starts from its own defaults.
 BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp", "joint", "command")
 

@@ -10,7 +10,7 @@ from typing import Any
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step
 from qsmbench.core.hashes import folder_hash
-from qsmbench.preparation.settings import Command
+from qsmbench.preparation.settings import ForeignRemoval
 from qsmbench.sets.measured import MeasuredScans
 from qsmbench.sets.scans import PreparedScans
 from qsmbench.sets.simulated import SimulatedScans, SimulatedSet
@@ -96,7 +96,7 @@ def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
     found = of.sets[set]
     assert isinstance(found, PreparedScans)
-    if isinstance(removal := found.preparation.background, Command):
+    if isinstance(removal := found.preparation.background, ForeignRemoval):
         # A folder of somebody else's that changes is another removal.
         told["origin"] = {"folder_sha256": folder_hash(Path(removal.folder))}
     data = found.fingerprint(subject)

@@ -15,10 +15,10 @@ from qsmbench.foreign.manifest import Manifest, read_manifest
 from qsmbench.foreign.run import ForeignError, Limits
 from qsmbench.foreign.volumes import run_on_volumes
 from qsmbench.preparation.background.contract import Local, RemovalError, Total
-from qsmbench.preparation.settings import Command
+from qsmbench.preparation.settings import ForeignRemoval
 
 
-def manifest_of(settings: Command) -> Manifest:
+def manifest_of(settings: ForeignRemoval) -> Manifest:
     """Read what the folder says of itself.
 
     Raises:
@@ -30,7 +30,7 @@ def manifest_of(settings: Command) -> Manifest:
     return manifest
 
 
-def command(total: Total, settings: Command) -> Local:
+def command(total: Total, settings: ForeignRemoval) -> Local:
     """Remove the background by running the folder on the total field.
 
     Raises:

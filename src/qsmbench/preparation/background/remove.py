@@ -15,7 +15,7 @@ from qsmbench.preparation.background.pdf import pdf
 from qsmbench.preparation.background.resharp import resharp
 from qsmbench.preparation.background.sharp import sharp
 from qsmbench.preparation.background.vsharp import vsharp
-from qsmbench.preparation.settings import Background, Command, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
+from qsmbench.preparation.settings import Background, ForeignRemoval, Ismv, Joint, Lbv, Pdf, Resharp, Sharp, Vsharp
 
 
 def check_spheres(settings: Background, grid: Grid, name: str) -> None:
@@ -56,7 +56,7 @@ def remove(total: Total, settings: Background) -> Local:
                 local = sharp(total, settings)
             case Joint():
                 local = joint(total, settings)
-            case Command():
+            case ForeignRemoval():
                 local = command(total, settings)
     n_left, n_voxels = int(local.mask.sum()), int(total.mask.sum())
     if n_left == 0:
