@@ -40,7 +40,7 @@ class Caveat:
 
 
 @dataclass(frozen=True)
-class Said:
+class Remark:
     """What one method said on one set.
 
     Attributes:
@@ -69,7 +69,7 @@ class Footnotes:
     lines: tuple[str, ...] = ()
 
 
-def read_said(layout: RunLayout, display: Display) -> dict[tuple[str, str], Said]:
+def read_said(layout: RunLayout, display: Display) -> dict[tuple[str, str], Remark]:
     """Read what was said by set and method, in the display's order, where a reconstruction left its status."""
     found = {}
     for name in display.sets:
@@ -80,7 +80,7 @@ def read_said(layout: RunLayout, display: Display) -> dict[tuple[str, str], Said
     return found
 
 
-def footnotes(said: Mapping[tuple[str, str], Said], sets: Sequence[str], methods: Iterable[str]) -> Footnotes:
+def footnotes(said: Mapping[tuple[str, str], Remark], sets: Sequence[str], methods: Iterable[str]) -> Footnotes:
     """Number the lines of one table; the same line of two methods or sets has one number."""
     numbers: dict[str, int] = {}
     marks: dict[str, tuple[int, ...]] = {}
@@ -95,7 +95,7 @@ def footnotes(said: Mapping[tuple[str, str], Said], sets: Sequence[str], methods
     return Footnotes(marks, tuple(numbers))
 
 
-def write_notes(said: Mapping[tuple[str, str], Said], out_dir: Path) -> None:
+def write_notes(said: Mapping[tuple[str, str], Remark], out_dir: Path) -> None:
     """Write `notes.csv`: a row a line that was said of a map."""
     rows = [
         [name, method, subject, line]
@@ -107,7 +107,7 @@ def write_notes(said: Mapping[tuple[str, str], Said], out_dir: Path) -> None:
     write_text_atomic(out_dir / "notes.csv", frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _said(path: Path) -> Said:
+def _said(path: Path) -> Remark:
     scans = [scan for scan in json.loads(path.read_text(encoding="utf-8"))["scans"] if scan["status"] == "ok"]
     subjects = {str(scan["scan"]): tuple(scan.get("notes", ())) for scan in scans}
     kinds: dict[str, list[str]] = {}
@@ -118,4 +118,4 @@ def _said(path: Path) -> Said:
     courses = [[c for c in scan.get("convergence", ()) if c["tolerance"] > 0] for scan in scans]
     iterated = [course for course in courses if course]
     converged = [all(c["converged"] for c in course) for course in iterated]
-    return Said(caveats, subjects, len(iterated), sum(converged))
+    return Remark(caveats, subjects, len(iterated), sum(converged))
