@@ -77,9 +77,9 @@ def remove_background(
     # As the preparation does: nothing may depend on the order in which voxels were stored.
     orientation = Orientation.of(grid)
     ordered = {n: torch.from_numpy(orientation.apply(np.where(inside, v, np.float32(0)))) for n, v in volumes.items()}
-    ordered["mask"] = ordered["mask"] > 0
+    total = Total(ordered["field"], ordered["mask"] > 0, orientation.grid(grid), noise=ordered.get("noise"))
     try:
-        local = remove(Total(grid=orientation.grid(grid), **ordered), chosen)
+        local = remove(total, chosen)
     except RemovalError as error:
         raise InputError(f"background removal: {error}") from error
     return orientation.undo(local.field.numpy()), orientation.undo(local.mask.numpy())

@@ -140,7 +140,15 @@ def scan_of(
         volumes = {n: torch.from_numpy(volume_of(source, affines)) for n, source in given.items() if source is not None}
         inside, doubts = mask_of(mask, affines)
         grid = grid_of(volumes["local_field"].shape, affines, voxel_size, b0_dir)
-        scan = Scan(**volumes, mask=torch.from_numpy(inside), grid=grid, b0=b0, echo_times=tuple(echo_times))
+        scan = Scan(
+            local_field=volumes["local_field"],
+            mask=torch.from_numpy(inside),
+            grid=grid,
+            magnitude=volumes.get("magnitude"),
+            field_noise=volumes.get("field_noise"),
+            b0=b0,
+            echo_times=tuple(echo_times),
+        )
     for line in doubts:
         # Of `load_scan`'s caller.
         warnings.warn(line, stacklevel=3)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from qsmbench.report.caveats import Footnotes, Said
+from qsmbench.report.caveats import Footnotes, Remark
 from qsmbench.report.comparisons import ALPHA
 from qsmbench.report.costs import HEADINGS
 from qsmbench.report.display import Display
@@ -104,7 +104,7 @@ def render_page(
     inspections: Sequence[Picture] = (),
     viewer: Viewer | None = None,
     tables: Sequence[tuple[Table, Footnotes]] = (),
-    said: Mapping[tuple[str, str], Said] | None = None,
+    said: Mapping[tuple[str, str], Remark] | None = None,
     trends: Sequence[Picture] = (),
     costs: Sequence[Sequence[str]] = (),
     bibliography: str = "",

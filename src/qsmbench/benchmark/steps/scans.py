@@ -92,7 +92,7 @@ def _subject_section(of: Run, set: str, subject: str) -> dict[str, Any]:
 
 def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     spec = of.resolved["acquisitions"][set]
-    told = {"acquisitions": {set: {key: spec[key] for key in ("preparation", "folder") if key in spec}}}
+    told: dict[str, Any] = {"acquisitions": {set: {key: spec[key] for key in ("preparation", "folder") if key in spec}}}
     # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
     found = of.sets[set]
     assert isinstance(found, PreparedScans)
