@@ -41,7 +41,7 @@ GOOD = {
         "train": {"role": "train", "n_samples": 4, "samples_per_shard": 4},
         "test": {"role": "test", "n_samples": 4, "samples_per_shard": 4},
     },
-    "networks": {"net": {"train_set": "train", "steps": 5}, "given": {"weights": "shipped:meta-qsm"}},
+    "networks": {"net": {"train_set": "train", "steps": 5}, "given": {"weights": "shipped:meta-qsm-tv"}},
     "methods": {"tkd": {"options": {"threshold": 0.2}}, "more": {"method": "l2"}, "theirs": {"command": "folder"}},
 }
 CHANGES = [

@@ -100,13 +100,13 @@ def test_a_background_removal_gives_there_what_it_gives_here(files, small_scan):
 
 def test_a_network_takes_its_weights_along_and_runs_under_our_own_command_too(tmp_path, small_scan, monkeypatch):
     weights = tmp_path / "mine.pt"
-    weights.write_bytes(resolve("shipped:meta-qsm").read_bytes())
-    made = export(tmp_path, "meta-qsm", "--weights", str(weights))
+    weights.write_bytes(resolve("shipped:meta-qsm-tv").read_bytes())
+    made = export(tmp_path, "meta-qsm-tv", "--weights", str(weights))
     assert (made / "weights.pt").read_bytes() == weights.read_bytes()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SRC), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     theirs = build("command", {"folder": str(made)})(small_scan)
-    ours = build("meta-qsm", {}, weights)(small_scan)
+    ours = build("meta-qsm-tv", {}, weights)(small_scan)
     assert (theirs - ours).abs().max() < 1e-3 * ours.abs().max()
 
 
@@ -118,7 +118,7 @@ def test_a_network_takes_its_weights_along_and_runs_under_our_own_command_too(tm
         (["tkd", "--option", "treshold=1"], "no option 'treshold'"),
         (["lbv", "--option", "peel=-1"], "lbv: peel"),
         (["lbv", "--weights", "w"], "takes no --weights"),
-        (["meta-qsm", "--weights", "nowhere.pt"], "nowhere.pt"),
+        (["meta-qsm-tv", "--weights", "nowhere.pt"], "nowhere.pt"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path, capsys, words, message):

@@ -98,7 +98,7 @@ def _inversion(name: str, options: dict[str, Any], weights: Path | None) -> Expo
     chosen = weights or entry.shipped_weights
     method = build(name, options, chosen)
     if chosen is not None:
-        load_network(chosen, name)
+        load_network(chosen)
     about = {f.name: f.metadata.get("doc", "") for f in fields(entry.method)}
     values = {key: getattr(method, key) for key in entry.options}
     kept = None if chosen is None else str(chosen) if str(chosen).startswith(PREFIX) else f"weights{chosen.suffix}"
