@@ -23,7 +23,7 @@ _SAME_TIME = 1e-5
 
 
 @dataclass
-class Said:
+class Stated:
     """What the sidecars of an acquisition say, taken together."""
 
     times: tuple[float, ...] = ()
@@ -59,7 +59,7 @@ def read_sidecars(
     numbers: list[int],
     place: tuple[str, Path],
     mistakes: Mistakes,
-) -> Said:
+) -> Stated:
     """Return what the sidecars of an acquisition say together, and note what is wrong with them.
 
     Args:
@@ -74,7 +74,7 @@ def read_sidecars(
     directions: dict[Triple, Path] = {}
     units: dict[str, Path] = {}
     fields: dict[float, Path] = {}
-    said = Said()
+    said = Stated()
     for echo in numbers:
         of_echo: list[float] = []
         for part in parts:
