@@ -8,7 +8,7 @@ from qsmbench.core.grid import Grid
 from qsmbench.methods.neural_fit import lattice_axes
 from qsmbench.networks.deep_prior import DeepPrior
 from qsmbench.networks.grid_field import GridField
-from qsmbench.networks.neural_field import pieces
+from qsmbench.networks.lattice import pieces
 from qsmbench.networks.siren import Siren
 
 

@@ -11,7 +11,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
-from qsmbench.networks.weights import load_network
+from qsmbench.networks.weights import check_network
 from qsmbench.preparation.background.command import manifest_of
 from qsmbench.preparation.settings import ForeignRemoval
 
@@ -61,7 +61,7 @@ def check_against_registries(config: Config, name: str) -> None:
         weights_key = "start" if isinstance(network, Network) else "weights"
         if (file := getattr(network, weights_key)) is not None:
             try:
-                load_network(file)
+                check_network(file)
             except InputError as error:
                 complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
     for metric in config.evaluation.metrics:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from qsmbench.core import parent
 from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
+from qsmbench.core.lazy import load_lazily
 from qsmbench.provenance.record import recorded
 
 # Subcommand, module, one line for the overview. Those below the gap are the steps that the workflow's rules call.
@@ -56,6 +57,8 @@ EXTRA_OF = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0 done, 1 failed or findings, 2 bad input, 130 interrupted."""
+    if argv is None:
+        load_lazily()
     arguments = list(sys.argv[1:] if argv is None else argv)
     wanted = next((a for a in arguments if not a.startswith("-")), None)
     called = " ".join(a for a in arguments[: 2 if wanted == "step" else 1] if not a.startswith("-"))

@@ -17,7 +17,7 @@ import torch
 
 from qsmbench.core.grid import Grid, Triple
 
-Volume = TypeVar("Volume", np.ndarray, torch.Tensor)
+Volume = TypeVar("Volume", "np.ndarray", "torch.Tensor")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 
 GAMMA_MHZ_PER_T = 42.576
 
-T = TypeVar("T", float, np.ndarray, torch.Tensor)
+T = TypeVar("T", float, "np.ndarray", "torch.Tensor")
 
 
 def hz_to_ppm(field_hz: T, b0: float) -> T:

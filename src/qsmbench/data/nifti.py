@@ -21,7 +21,6 @@ from typing import Any, TypeAlias
 
 import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import ArrayLike, NDArray
 
 from qsmbench.core.damage import reading, reason
@@ -32,9 +31,6 @@ from qsmbench.data.frames import NO_FRAMES, Frames, read_frames
 from qsmbench.data.mask_values import as_mask
 from qsmbench.data.nifti_bytes import read_bytes
 
-# nibabel ships inline types but leaves its image classes untyped.
-_NIFTI1: Any = nib.Nifti1Image
-_NIFTI2: Any = nib.Nifti2Image
 _Header: TypeAlias = tuple[NDArray[np.float64], Triple, Frames, float, float, int | None]
 # Voxels of histology and of a whole head in one, mm: beyond them lengths are not in mm (ours).
 _FINEST, _COARSEST = 0.005, 150.0
@@ -142,7 +138,7 @@ def write_volume(
     if not path.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"cannot write {path}: the name must end in .nii or .nii.gz")
     matrix = np.asarray(affine, dtype=np.float64)
-    image = _NIFTI1(_storable(np.asarray(data)), matrix)
+    image: Any = nib.Nifti1Image(_storable(np.asarray(data)), matrix)  # type: ignore[no-untyped-call]
     if frames is None:
         frames = Frames.scanner(matrix)
     frames.write(image)
@@ -230,14 +226,14 @@ def _parse(path: Path, content: bytes) -> Any:
     if content[344:347] == b"ni1":
         raise InputError(f"{path} is half of a two-file NIfTI (.hdr and .img); convert it to one .nii.gz file")
     if content[344:348] == b"n+1\0":
-        kind = _NIFTI1
+        kind: Any = nib.Nifti1Image
     elif content[4:8] == b"n+2\0":
-        kind = _NIFTI2
+        kind = nib.Nifti2Image
     else:
         raise InputError(f"{path} is not a NIfTI file; give a .nii or .nii.gz file")
     try:
         return kind.from_bytes(content)
-    except (HeaderDataError, ValueError, OSError, KeyError, OverflowError, ArithmeticError) as error:
+    except (nib.spatialimages.HeaderDataError, ValueError, OSError, KeyError, OverflowError, ArithmeticError) as error:
         raise InputError(f"{path} has a damaged NIfTI header ({reason(error)}); copy or convert it again") from error
 
 

@@ -18,8 +18,6 @@ from qsmbench.data.nifti import read_volume, write_volume
 from qsmbench.foreign.manifest import STAGES, Manifest
 from qsmbench.foreign.run import ForeignError, Limits, run_folder
 
-# nibabel leaves its image classes untyped.
-_NIFTI1: Any = nib.Nifti1Image
 # Fields and susceptibilities of tissue in ppm stay below; what is larger is in another unit.
 _LARGEST_PPM = 20.0
 
@@ -82,7 +80,7 @@ def _write(path: Path, volume: NDArray[np.float32], grid: Grid) -> None:
     if volume.ndim == 3:
         write_volume(path, volume, grid.matrix, path.name.split(".")[0])
         return
-    image = _NIFTI1(volume, grid.matrix)
+    image: Any = nib.Nifti1Image(volume, grid.matrix)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units(xyz="mm")
     image.to_filename(path)
 

@@ -10,11 +10,12 @@ is v and the multiplier s stays zero: nothing is known of the field there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 
 # (v, mu) -> z, a new tensor.
-DataStep = Callable[[torch.Tensor, float], torch.Tensor]
+DataStep: TypeAlias = "Callable[[torch.Tensor, float], torch.Tensor]"
 
 # Of the nonlinear equation; its error falls by w (1 - cos r) / (w + mu) a step, 16-fold for r = 0.5 rad and w = mu.
 _INNER_STEPS = 5

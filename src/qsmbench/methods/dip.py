@@ -21,7 +21,6 @@ from qsmbench.methods.contract import Method, ReconstructionError, parameter
 from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.crop import crop_scan, mask_box, uncrop
 from qsmbench.methods.field_loss import UNIT, FieldLoss, Terms, edge_weights
-from qsmbench.networks.deep_prior import DeepPrior
 from qsmbench.physics.dipole import DipoleConvolution
 
 
@@ -51,6 +50,8 @@ class DIP(Method):
         # Torch's layers draw from the global generator; drawn on the CPU, weights and input are the same everywhere.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(self.seed, "deep image prior") % 2**63)
+            from qsmbench.networks.deep_prior import DeepPrior
+
             network = DeepPrior(self.channels, self.levels).to(scan.device)
             noise = torch.rand(1, self.channels, *grid.shape).mul_(0.1).to(scan.device)
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)

@@ -21,7 +21,6 @@ alike in neighbours is learned from them, which blocks alone show.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.percentile_weights import percentiles
-from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.patches import Box
 
@@ -130,6 +128,8 @@ class FieldLoss:
             loss = (residual.square() * self.weights[box] * shown).sum() / n_shown
         else:
             weighted = residual * (self.weights[box] * shown).sqrt()
+            from qsmbench.physics.self_adjoint import quadratic
+
             loss = (quadratic(weighted, self.colour.data) + quadratic(chi, self.colour.prior)) / n_shown
         if self.terms.tv_weight:
             loss = loss + self.terms.tv_weight * self._variation(chi, box) / n_shown
@@ -154,25 +154,6 @@ class FieldLoss:
             both = shown.narrow(axis, 0, n) & shown.narrow(axis, 1, n)
             total = total + ((torch.diff(residual, dim=axis) / length).square() * both).sum()
         return total
-
-
-def quadratic(x: torch.Tensor, kernel: FourierFilter) -> torch.Tensor:
-    """<x, A x> of a filter A, differentiable at the price of one filtering."""
-    value: torch.Tensor = _Quadratic.apply(x, kernel)  # type: ignore[no-untyped-call]
-    return value
-
-
-class _Quadratic(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, kernel: FourierFilter) -> torch.Tensor:
-        image = kernel(x)
-        ctx.save_for_backward(image)
-        return x.new_tensor(dot(x, image))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (image,) = ctx.saved_tensors
-        return image * (2 * gradients[0]), None
 
 
 def _held_out(scan: Scan, share: float, block: float, seed: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -43,12 +43,13 @@ from qsmbench.methods.neural_fit import NeuralFit, Schedule, lattice_axes
 from qsmbench.methods.notes import gathered_notes, note
 from qsmbench.methods.place import Place
 from qsmbench.methods.spectral_tv import SpectralTV
-from qsmbench.networks.grid_field import GridField
-from qsmbench.networks.neural_field import NeuralField, pieces
-from qsmbench.networks.siren import Siren
+from qsmbench.networks.lattice import pieces
 from qsmbench.networks.snapshot import load_snapshot, save_snapshot
 from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.patches import even_stride, patch_boxes
+
+if TYPE_CHECKING:
+    from qsmbench.networks.neural_field import NeuralField
 
 FORMAT = "qsmbench-neural-field-1"
 # Of the regularization that follows white noise: its factor is 1 at the first, grows with this power, and has a least
@@ -144,6 +145,9 @@ class INRQSM(INRSettings):
         return FieldLoss(work, terms, edges, self.held_out, self.seed, self.held_out_block, colour)
 
     def _network(self, scan: Scan) -> NeuralField:
+        from qsmbench.networks.grid_field import GridField
+        from qsmbench.networks.siren import Siren
+
         # A generator of its own for the weights would have to be handed down to every layer of torch.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(self.seed, "network") % 2**63)
@@ -205,6 +209,8 @@ _START_EPOCHS = 5
 
 
 def _groups(network: NeuralField, rate: float) -> list[dict[str, Any]]:
+    from qsmbench.networks.grid_field import GridField
+
     if not isinstance(network, GridField):
         return [{"params": list(network.parameters()), "lr": rate}]
     grids = {id(p) for p in network.grids}
@@ -228,6 +234,8 @@ def _edges(settings: INRSettings, chi: torch.Tensor | None, scan: Scan) -> torch
 
 
 def _start_from(network: NeuralField, chi: torch.Tensor, scan: Scan, settings: INRSettings) -> None:
+    from qsmbench.networks.grid_field import GridField
+
     if isinstance(network, GridField):
         network.start_from(chi / UNIT)
         return

@@ -19,7 +19,7 @@ import torch
 
 from qsmbench.methods.convergence import Convergence, Iteration
 
-Operator: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+Operator: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import nn
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
@@ -26,7 +25,6 @@ from qsmbench.methods.symmetries import over_symmetries
 from qsmbench.methods.windows import apply_in_windows
 from qsmbench.networks.shipped import resolve
 from qsmbench.networks.weights import TrainedNetwork, load_network
-from qsmbench.networks.wpconv import specialise
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,10 @@ def _network(path: Path, name: str, modified: int) -> TrainedNetwork:
 
 
 @lru_cache(maxsize=2)
-def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> nn.Module:
+def _module(path: Path, name: str, modified: int, at: tuple[Triple, Triple], device: str) -> torch.nn.Module:
     """Load a network as it is at one voxel size and B0 direction: its kernels are predicted once, for all scans."""
+    from qsmbench.networks.wpconv import specialise
+
     network = _network(path, name, modified)
     module = network.module()
     with torch.no_grad():

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -32,10 +32,13 @@ from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.field_loss import UNIT, FieldLoss
 from qsmbench.methods.interruption import Stop, stop_on_signals
-from qsmbench.networks.neural_field import NeuralField, pieces
+from qsmbench.networks.lattice import pieces
 from qsmbench.networks.snapshot import load_snapshot, save_snapshot
 from qsmbench.physics.fourier import FourierFilter
 from qsmbench.physics.patches import Box, outside_field, patch_filter
+
+if TYPE_CHECKING:
+    from qsmbench.networks.neural_field import NeuralField
 
 CHECKPOINT_SECONDS = 300.0
 LOG_SECONDS = 60.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import pad
 
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
@@ -88,4 +87,4 @@ def _window(volume: torch.Tensor, spans: list[tuple[int, int]]) -> torch.Tensor:
         first, last = max(start, 0), min(stop, n)
         volume = volume.narrow(axis, first, last - first)
         margins = [first - start, stop - last, *margins]
-    return pad(volume, margins)
+    return torch.nn.functional.pad(volume, margins)

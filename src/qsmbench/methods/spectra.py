@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Shape, Triple
 
 F64 = NDArray[np.float64]
@@ -115,7 +115,7 @@ def _table_radii(squares: tuple[F64, F64, F64]) -> F64:
     return radii
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def _sum_up(f: Any, kernel: Any, squares: Any, table: Any, sums: Any) -> None:
     x2, y2, z2 = squares
     scale = (table.size - 1) / max(x2.max() + y2.max() + z2.max(), _TINY)
@@ -138,7 +138,7 @@ def _sum_up(f: Any, kernel: Any, squares: Any, table: Any, sums: Any) -> None:
                     sums[2, 0, shell] += d * d
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def _look_up(squares: Any, table: Any, out: Any) -> None:
     x2, y2, z2 = squares
     scale = (table.size - 1) / max(x2.max() + y2.max() + z2.max(), _TINY)

@@ -7,7 +7,6 @@ Windows overlap by a quarter and are weighted by a Gaussian (MONAI's sliding_win
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from qsmbench.networks.contract import Architecture
 
@@ -17,7 +16,7 @@ OVERLAP = 0.25
 
 
 def apply_in_windows(
-    module: nn.Module, inputs: torch.Tensor, kind: Architecture, *, window: int, memory: float, notes: list[str]
+    module: torch.nn.Module, inputs: torch.Tensor, kind: Architecture, *, window: int, memory: float, notes: list[str]
 ) -> torch.Tensor:
     """Return the network's map (x, y, z) of ``inputs`` (channels, x, y, z), both scaled.
 

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qsmbench.networks.neural_field import Axes, NeuralField
+from qsmbench.networks.lattice import Axes
+from qsmbench.networks.neural_field import NeuralField
 
 # Nearer to a node than this share of the spacing is at it: rounding must not blur the finest level.
 _AT_NODE = 1e-4

@@ -63,6 +63,18 @@ def read_network(path: Path, sha256: str | None = None) -> dict[str, Any]:
     Raises:
         InputError: missing, damaged, of other bytes, or not a qsmbench network.
     """
+    written = verified(path, sha256)
+    try:
+        content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"weights file {path} is damaged or not a torch file; train or fetch it again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"weights file {path} is no qsmbench network (expected format {FORMAT})")
+    return content
+
+
+def verified(path: Path, sha256: str | None = None) -> bytes:
+    """Return the bytes of a weights file, if they are those that ``sha256`` asks for; errors as in `read_network`."""
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist; train it or name another with --weights")
     try:
@@ -71,13 +83,7 @@ def read_network(path: Path, sha256: str | None = None) -> dict[str, Any]:
         raise InputError(f"weights file {path} cannot be read: {error}") from error
     if sha256 is not None and hashlib.sha256(written).hexdigest() != sha256:
         raise InputError(f"weights file {path} is not the one its card describes (SHA-256 differs); install again")
-    try:
-        content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"weights file {path} is damaged or not a torch file; train or fetch it again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"weights file {path} is no qsmbench network (expected format {FORMAT})")
-    return content
+    return written
 
 
 def card_hash(path: Path) -> str | None:

@@ -14,7 +14,8 @@ import math
 import torch
 from torch import nn
 
-from qsmbench.networks.neural_field import Axes, NeuralField
+from qsmbench.networks.lattice import Axes
+from qsmbench.networks.neural_field import NeuralField
 
 
 class Siren(NeuralField):

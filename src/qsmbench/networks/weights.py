@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from qsmbench.core.errors import InputError
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.contract import Architecture
-from qsmbench.networks.network_file import card_hash, read_network, write_network
+from qsmbench.networks.network_file import card_hash, read_network, verified, write_network
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import FOLDER, resolve
-from qsmbench.networks.wpconv import wpconv_layers
 
 # Of the options, what says which first maps come with the field.
 _INPUT = ("first_map", "first_map_regularization")
@@ -56,13 +54,15 @@ class TrainedNetwork:
             return 0
         return len(self.options.get("first_map_regularization", ())) or 1
 
-    def module(self, device: torch.device | str = "cpu") -> nn.Module:
+    def module(self, device: torch.device | str = "cpu") -> torch.nn.Module:
         """Return the network in single precision and evaluation mode on ``device``.
 
         Raises:
             InputError: the weights do not belong to this architecture, are not finite numbers, or ignore the voxel
                 size that the architecture is told.
         """
+        from qsmbench.networks.wpconv import wpconv_layers
+
         name = f"weights of {self.architecture}"
         module = self.kind.module(self.n_first_maps)
         for key, value in self.state.items():
@@ -96,6 +96,15 @@ class TrainedNetwork:
             record=self.record,
             precision=precision,
         )
+
+
+def check_network(weights: str | Path) -> None:
+    """Raise what `load_network` would; the bytes of shipped weights are compared with their card, without torch."""
+    path = resolve(weights)
+    if path.parent == FOLDER:
+        verified(path, card_hash(path))
+    else:
+        load_network(path)
 
 
 def load_network(weights: str | Path, expected: str | None = None) -> TrainedNetwork:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numba
 import torch
 
-Operator = Callable[[torch.Tensor], torch.Tensor]
+from qsmbench.core.compiled import compiled
+
+Operator: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 def dot(x: torch.Tensor, y: torch.Tensor) -> float:
@@ -73,7 +74,7 @@ def conjugate_gradients(
     return CgSolution(x, max_iterations, norm / start)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def _dot(x: Any, y: Any) -> float:
     total = 0.0
     for i in range(x.size):

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Triple
 
-_jit = numba.njit(cache=True, nogil=True, fastmath=True)
+_jit = compiled(nogil=True, fastmath=True)
 
 
 def gradient(x: torch.Tensor, voxel_size: Triple) -> torch.Tensor:

@@ -20,7 +20,7 @@ DEFAULT_PADDING = 2.0
 
 
 def dipole_kernel(
-    shape: Shape, voxel_size: Triple, b0_dir: Triple = (0.0, 0.0, 1.0), dtype: torch.dtype = torch.float32
+    shape: Shape, voxel_size: Triple, b0_dir: Triple = (0.0, 0.0, 1.0), dtype: torch.dtype | None = None
 ) -> torch.Tensor:
     """Return D on the half spectrum of a grid of ``shape``: (X, Y, Z // 2 + 1), dimensionless, in [-2/3, 1/3].
 
@@ -31,7 +31,7 @@ def dipole_kernel(
         shape: grid of the transform (padded, where there is padding).
         voxel_size: mm.
         b0_dir: unit vector in voxel axes.
-        dtype: of the result; it is computed in double precision.
+        dtype: of the result, by default float32; it is computed in double precision.
 
     >>> D = dipole_kernel((4, 4, 4), (1.0, 1.0, 1.0))
     >>> float(D[0, 0, 0]), round(float(D[0, 0, 1]), 4), round(float(D[1, 0, 0]), 4)
@@ -52,7 +52,7 @@ def dipole_kernel(
             kb2 += 2 * weight * _along(odd[i], i) * _along(odd[j], j)
     kernel = 1.0 / 3.0 - kb2 / k2
     kernel[0, 0, 0] = 0.0
-    return torch.from_numpy(kernel).to(dtype)
+    return torch.from_numpy(kernel).to(dtype or torch.float32)
 
 
 class DipoleConvolution(FourierFilter):
@@ -73,7 +73,7 @@ class DipoleConvolution(FourierFilter):
         grid: Grid,
         padding: float = DEFAULT_PADDING,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> None:
         padded = padded_shape(grid.shape, padding)
         kernel = dipole_kernel(padded, grid.voxel_size, grid.b0_dir, dtype).to(device)

@@ -91,22 +91,14 @@ class FourierFilter:
         """Filter the last three axes of ``x`` (..., x, y, z)."""
         if tuple(x.shape[-3:]) != self.shape:
             raise InputError(f"volume has shape {tuple(x.shape)}, but the filter was made for {self.shape}")
-        filtered: torch.Tensor = _Apply.apply(x, self)  # type: ignore[no-untyped-call]
-        return filtered
+        if not (x.requires_grad and torch.is_grad_enabled()):
+            return self.filtered(x)
+        from qsmbench.physics.self_adjoint import apply
 
-    def _filter(self, x: torch.Tensor) -> torch.Tensor:
-        spectrum = rfftn(x, self.padded)
+        return apply(self.filtered, x)
+
+    def filtered(self, x: torch.Tensor) -> torch.Tensor:
+        """Do so without a gradient."""
+        spectrum = rfftn(x.detach(), self.padded)
         spectrum *= self.multiplier
         return irfftn(spectrum, self.padded, self.shape)
-
-
-class _Apply(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, operator: FourierFilter) -> torch.Tensor:
-        ctx.operator = operator
-        return operator._filter(x.detach())
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        # Applied, not filtered, so that it can be differentiated again.
-        return _Apply.apply(gradients[0], ctx.operator), None  # type: ignore[no-untyped-call]

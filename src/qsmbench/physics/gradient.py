@@ -12,13 +12,13 @@ import torch
 from qsmbench.core.grid import Shape, Triple
 
 
-def gradient_power(shape: Shape, voxel_size: Triple, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def gradient_power(shape: Shape, voxel_size: Triple, dtype: torch.dtype | None = None) -> torch.Tensor:
     """Sum over the axes of the squared transfer functions of the first differences, 1/mm^2.
 
     Args:
         shape: grid of the transform.
         voxel_size: mm.
-        dtype: of the result.
+        dtype: of the result, by default float32.
 
     Returns:
         half spectrum (X, Y, Z // 2 + 1); zero at the origin.
@@ -26,4 +26,4 @@ def gradient_power(shape: Shape, voxel_size: Triple, dtype: torch.dtype = torch.
     per_axis = [(2 * np.sin(np.pi * np.arange(n) / n) / h) ** 2 for n, h in zip(shape, voxel_size, strict=True)]
     per_axis[2] = per_axis[2][: shape[2] // 2 + 1]
     power = per_axis[0][:, None, None] + per_axis[1][None, :, None] + per_axis[2][None, None, :]
-    return torch.from_numpy(power).to(dtype)
+    return torch.from_numpy(power).to(dtype or torch.float32)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Triple
 from qsmbench.physics.conjugate_gradients import CgSolution, conjugate_gradients
 
@@ -135,7 +135,7 @@ def _join(inside: NDArray[np.bool_], axis: int, weight: float) -> Float:
     return joined
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _coarsen(matrix: _Matrix, factors: _Factors) -> _Matrix:
     jx, jy, jz, diagonal = matrix
     fx, fy, fz = factors
@@ -166,7 +166,7 @@ def _coarsen(matrix: _Matrix, factors: _Factors) -> _Matrix:
     return cx, cy, cz, d
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _neighbours(x: Any, matrix: Any, at: tuple[int, int, int]) -> Any:
     jx, jy, jz, _ = matrix
     i, j, k = at
@@ -180,7 +180,7 @@ def _neighbours(x: Any, matrix: Any, at: tuple[int, int, int]) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sweep(x: Float, b: Float, matrix: _Matrix, way: int) -> None:
     """Gauss-Seidel once through all voxels, forwards (1) or backwards (-1)."""
     diagonal = matrix[3]
@@ -195,7 +195,7 @@ def _sweep(x: Float, b: Float, matrix: _Matrix, way: int) -> None:
                     x[i, j, k] = (b[i, j, k] + _neighbours(x, matrix, (i, j, k))) / diagonal[i, j, k]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _apply(x: Float, matrix: _Matrix, image: Float) -> None:
     diagonal = matrix[3]
     nx, ny, nz = x.shape
@@ -207,7 +207,7 @@ def _apply(x: Float, matrix: _Matrix, image: Float) -> None:
                     image[i, j, k] = diagonal[i, j, k] * x[i, j, k] - _neighbours(x, matrix, (i, j, k))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _restrict_residual(x: Float, b: Float, matrix: _Matrix, factors: _Factors, coarse: Float) -> None:
     diagonal = matrix[3]
     fx, fy, fz = factors
@@ -220,7 +220,7 @@ def _restrict_residual(x: Float, b: Float, matrix: _Matrix, factors: _Factors, c
                     coarse[(i - 1) // fx + 1, (j - 1) // fy + 1, (k - 1) // fz + 1] += residual
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _add(x: Float, coarse: Float, diagonal: Float, factors: _Factors) -> None:
     fx, fy, fz = factors
     nx, ny, nz = x.shape
@@ -231,7 +231,7 @@ def _add(x: Float, coarse: Float, diagonal: Float, factors: _Factors) -> None:
                     x[i, j, k] += coarse[(i - 1) // fx + 1, (j - 1) // fy + 1, (k - 1) // fz + 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _laplacian(x: Float, diagonal: Float, weights: Triple, b: Float) -> None:
     """-Laplacian of x, which has values around the domain too, on the domain."""
     wx, wy, wz = weights

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Triple
 
-_jit = numba.njit(cache=True, nogil=True, fastmath=True)
+_jit = compiled(nogil=True, fastmath=True)
 
 
 def shrink_update(u: torch.Tensor, x: torch.Tensor, threshold: float, relaxation: float, voxel_size: Triple) -> None:

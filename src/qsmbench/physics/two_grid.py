@@ -28,9 +28,9 @@ from typing import TypeAlias
 import numpy as np
 import scipy.fft
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Shape, Triple
 from qsmbench.physics.fourier import irfftn, rfftn
@@ -209,7 +209,7 @@ def _radial(k: F64, radius: float, sigma: float) -> F64:
     return factor
 
 
-@njit(cache=True)
+@compiled()
 def _fill(  # noqa: PLR0917 - numba takes arrays, not objects
     kernel: NDArray[np.float32],
     kx: F64,

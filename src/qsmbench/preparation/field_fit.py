@@ -33,10 +33,10 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.ndimage
-from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.units import ppm_to_rad
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.romeo import Guide, unwrap_in_time
@@ -214,7 +214,7 @@ class Start(NamedTuple):
     unwound: bool
 
 
-@njit(cache=True)
+@compiled()
 def _fit(
     phase: NDArray[np.float32],
     magnitude: NDArray[np.float32],
@@ -284,7 +284,7 @@ def _fit(
     return omega, offset, information, cost
 
 
-@njit(cache=True)
+@compiled()
 def _cost(
     phase: NDArray[np.float32], weight: NDArray[np.float64], times: NDArray[np.float64], w: float, p: float
 ) -> float:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from qsmbench.core.compiled import compiled
 
 Float = NDArray[np.float32]
 _BUCKETS = 256
@@ -139,12 +140,12 @@ def unwrap_in_time(phase: Float, magnitude: Float, times: NDArray[np.float64], s
     return unwrapped
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _wrapped(x: Any) -> Any:
     return x - 2.0 * np.pi * np.round(x / (2.0 * np.pi))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _weigh(
     phase: Float, mask: NDArray[np.bool_], magnitude: Float, second: Float, scale: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
@@ -177,7 +178,7 @@ def _weigh(
     return weights
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _grow(
     phase: Float, weights: NDArray[np.uint8], mask: NDArray[np.bool_], steps: NDArray[np.int64], following: Any
 ) -> None:
@@ -234,7 +235,7 @@ def _grow(
                 break
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _outvoted(phase: Float, weights: NDArray[np.uint8], turns: Float) -> None:
     """Turns by which each voxel lies off the weighted mean of its neighbours."""
     nx, ny, nz = phase.shape
@@ -258,7 +259,7 @@ def _outvoted(phase: Float, weights: NDArray[np.uint8], turns: Float) -> None:
                     turns[i, j, k] = np.round(total / count / (2.0 * np.pi))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _by_worth(worth: NDArray[np.int16], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Voxels of the mask, the most worthy first (a counting sort)."""
     count = np.zeros(6 * _BUCKETS + 1, np.int64)

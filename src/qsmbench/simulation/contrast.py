@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from qsmbench.core.compiled import compiled
 
 F32: TypeAlias = NDArray[np.float32]
 
@@ -68,7 +69,7 @@ def apply_contrast(
     return changed
 
 
-@njit(cache=True)
+@compiled()
 def _apply(  # noqa: PLR0917 - numba takes arrays, not objects
     chi: F32,
     mask: NDArray[np.bool_],

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Triple
 
 F64: TypeAlias = NDArray[np.float64]
@@ -88,7 +88,7 @@ class Deformation:
         return moved
 
 
-@njit(cache=True)
+@compiled()
 def basis(t: float) -> tuple[float, float, float, float]:
     """The four cubic B-splines that are not zero at ``t`` between two nodes, 0 to 1."""
     s = 1.0 - t
@@ -100,7 +100,7 @@ def basis(t: float) -> tuple[float, float, float, float]:
     )
 
 
-@njit(cache=True)
+@compiled()
 def _displacement(points: F64, coefficients: F64, low: float, spacing: float) -> F64:
     out = np.zeros((points.shape[0], 3))
     n = coefficients.shape[0]

@@ -14,10 +14,10 @@ from math import ceil, pi
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Triple
 from qsmbench.simulation.recipe import ShapeKind
 from qsmbench.simulation.warp import Window
@@ -108,7 +108,7 @@ def fraction(window: Window, shape: Shape) -> tuple[tuple[slice, slice, slice], 
     return (x, y, z), share
 
 
-@njit(cache=True)
+@compiled()
 def _distance(x: float, y: float, z: float, kind: int, axes: F64) -> float:
     if kind == 1:
         return float(np.sqrt(x * x + y * y + z * z) - axes[0])
@@ -128,14 +128,14 @@ def _distance(x: float, y: float, z: float, kind: int, axes: F64) -> float:
     return float(np.sqrt(ou * ou + ov * ov + ow * ow) + min(max(u, v, w), 0.0))
 
 
-@njit(cache=True)
+@compiled()
 def _ramp(d: float, edge: float) -> float:
     if edge <= 0.0:
         return 1.0 if d < 0.0 else 0.0
     return min(1.0, max(0.0, 0.5 - d / edge))
 
 
-@njit(cache=True)
+@compiled()
 def _fill(  # noqa: PLR0917 - numba takes arrays, not objects
     share: F32, corner: F64, size: F64, n_sub: NDArray[np.int64], to_body: F64, kind: int, axes: F64, edge: float
 ) -> None:

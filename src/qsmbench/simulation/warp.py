@@ -9,9 +9,9 @@ from math import ceil
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Shape, Triple
 from qsmbench.simulation.deformation import F64, Deformation, basis
 
@@ -112,7 +112,7 @@ def render(
     return chi, cover
 
 
-@njit(cache=True)
+@compiled()
 def _transform(coefficients: F64, matrix: F64) -> F64:
     out = np.empty_like(coefficients)
     nx, ny, nz, _ = coefficients.shape
@@ -125,7 +125,7 @@ def _transform(coefficients: F64, matrix: F64) -> F64:
     return out
 
 
-@njit(cache=True)
+@compiled()
 def _render(  # noqa: PLR0915, PLR0917 - one fused loop: split, it would write and read 10 volumes more
     head: F32,
     to_index: F64,

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.fft
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Shape
 from qsmbench.physics.fourier import n_workers
 
@@ -85,7 +85,7 @@ def voxel_means(volume: NDArray[np.float32], shape: Shape) -> NDArray[np.float32
     return np.ascontiguousarray(volume)
 
 
-@njit(cache=True)
+@compiled()
 def _means(volume: NDArray[np.float32], n: int) -> NDArray[np.float32]:
     rows, columns, fine = volume.shape
     out = np.empty((rows, columns, n), np.float32)

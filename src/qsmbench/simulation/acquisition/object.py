@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 import scipy.fft
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Shape, Triple
 from qsmbench.simulation.acquisition.cases import ScannedCase
@@ -159,7 +159,7 @@ def _rotation(degrees: Triple) -> F64:
     return matrix
 
 
-@njit(cache=True)
+@compiled()
 def _resample(  # pragma: no cover - compiled
     maps: Float, matrix: F64, offset: F64, shape: tuple[int, int, int]
 ) -> tuple[Float, Float, Float, Float, Float]:

@@ -18,9 +18,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from qsmbench.core.compiled import compiled
 from qsmbench.core.grid import Grid
 from qsmbench.core.units import GAMMA_MHZ_PER_T
 from qsmbench.physics.two_grid import window_field
@@ -230,7 +230,7 @@ def slab_profile(thing: HeadObject) -> F64:
     return profile
 
 
-@njit(cache=True)
+@compiled()
 def _signal(  # noqa: PLR0917 - numba takes arrays, not objects
     signal: Float, r2star: Float, field: Float, gain: Float, offset: Float, time: float, per_ppm: float
 ) -> Complex:
