@@ -187,8 +187,8 @@ def test_jobs_asked_for_what_their_rules_say(finished, cluster):
     assert log.count("step 6: loss") == 1, "two ranks, one that speaks"
 
 
-def ranks_of(folder: Path, weights: str) -> list[int]:
-    """Process ids of the training of some weights in a folder."""
+def ranks_of(folder: Path, network: str) -> list[int]:
+    """Process ids of the training of a network in a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -196,7 +196,7 @@ def ranks_of(folder: Path, weights: str) -> list[int]:
             here = (process / "cwd").resolve() == folder
         except OSError:
             continue
-        if here and "train" in words and any(w.endswith(weights) for w in words) and "srun" not in words[0]:
+        if here and {"step", "train", network} <= set(words) and "srun" not in words[0]:
             found.append(int(process.name))
     assert len(found) == 2, found
     return found
@@ -224,7 +224,7 @@ def troubled(finished, cluster, tmp_path_factory):
     try:
         wait_until(lambda: course.exists() and "step 50:" in course.read_text(), process, log)
         # SLURM looks at time limits every half minute: until then the ranks stand still, or they would be done before.
-        for pid in ranks_of(folder, "slow.pt"):
+        for pid in ranks_of(folder, "slow"):
             os.kill(pid, signal.SIGSTOP)
         jobs = history(environment, run_id(log))
         job = jobs.loc[jobs["what"].str.contains("slow"), "job"].iloc[-1]

@@ -28,9 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
         word = {True: "ok    ", False: "FAILED", None: "-     "}[verdict.passed]
         print(f"{word} {verdict.check}" + f"  ({verdict.message})" * bool(verdict.message), flush=True)
         failed += verdict.passed is False
-    print(f"{arguments.method}: " + (f"{failed} checks failed" if failed else "keeps the contract"))
     if not failed and not METHODS.find(arguments.method).needs_weights:
         _tell_costs(arguments.method, case.options)
+    print(f"{arguments.method}: " + (f"{failed} checks failed" if failed else "keeps the contract"))
     return 1 if failed else 0
 
 
