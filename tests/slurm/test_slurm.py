@@ -120,6 +120,10 @@ def finished(cluster, tmp_path_factory):
         process.send_signal(signal.SIGKILL)
         process.wait()
     orphans = slurm(environment, "squeue", *name).split()
+    # Held, and stopped where they run: on a busy machine they would be done before the next Snakemake looks.
+    for job in orphans:
+        for what in ("hold", "suspend"):
+            subprocess.run(["scontrol", what, job], env=environment, check=False, capture_output=True)
     refused = subprocess.run(with_profile(folder), env=environment, capture_output=True, text=True, check=False)
     slurm(environment, "scancel", f"--name={run_id(first)}")
     deadline = time.monotonic() + 60

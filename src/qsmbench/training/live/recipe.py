@@ -132,7 +132,7 @@ def recipes_from(mixture: Mapping[str, Any]) -> tuple[LiveRecipe, ...]:
     """Read a mixture: names of recipes, each with its weight or with values that differ from the named one's.
 
     >>> [r.weight for r in recipes_from({"paper": 1, "measured-like": {"weight": 3, "no_shapes": 0.7}})]
-    [1.0, 3.0]
+    [1.0, 3]
 
     Raises:
         InputError: an unknown recipe or value.
