@@ -17,6 +17,7 @@ import pandas as pd
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.display import Display
+from qsmbench.report.plain_csv import csv_text
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
@@ -104,7 +105,7 @@ def write_notes(said: Mapping[tuple[str, str], Remark], out_dir: Path) -> None:
         for line in lines
     ]
     frame = pd.DataFrame(rows, columns=["set", "method", "subject", "note"])
-    write_text_atomic(out_dir / "notes.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_text_atomic(out_dir / "notes.csv", csv_text(frame))
 
 
 def _said(path: Path) -> Remark:
