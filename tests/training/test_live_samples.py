@@ -57,28 +57,17 @@ def test_warp_is_that_of_the_compiled_code():
     centre = (np.array(head.shape[:3]) - 1) / 2
     wanted = render(head, (1.0, 1.0, 1.0), centre, deformation, window)
     warp = LiveWarp.pose((5.0, -8.0, 10.0), (1.05, 0.95, 1.0), torch.from_numpy(coefficients).float(), spacing)
-    found = render_live(
-        torch.from_numpy(head).movedim(-1, 0).contiguous(),
-        (1.0, 1.0, 1.0),
-        warp,
-        window.shape,
-        window.voxel_size,
-        window.origin,
-    )
-    for one, other in zip(found, wanted, strict=True):
+    channels = torch.from_numpy(head).movedim(-1, 0).contiguous()
+
+    def live(where):
+        return render_live(channels, (1.0, 1.0, 1.0), warp, where.shape, where.voxel_size, where.origin)
+
+    for one, other in zip(live(window), wanted, strict=True):
         # Voxels of 1.3 mm take one sample here, two there.
         assert np.corrcoef(one.numpy().ravel(), other.ravel())[0, 1] > 0.99
     exact = Window((30, 24, 20), (1.0, 1.0, 2.2), (-15.0, -12.0, -22.0))
     wanted = render(head, (1.0, 1.0, 1.0), centre, deformation, exact, pitch=1.1)
-    found = render_live(
-        torch.from_numpy(head).movedim(-1, 0).contiguous(),
-        (1.0, 1.0, 1.0),
-        warp,
-        exact.shape,
-        exact.voxel_size,
-        exact.origin,
-    )
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(live(exact), wanted, strict=True):
         np.testing.assert_allclose(one.numpy(), other, atol=2e-3)
 
 

@@ -44,12 +44,13 @@ class _Waiting(ModuleType):
 def load_lazily(names: Iterable[str] = HEAVY) -> None:
     """Let each library wait for its first use; one that is loaded already, or not installed, stays as it is."""
     for name in names:
-        # A part of a package is looked for when it is used: to find it would load the package.
-        spec = None if name in sys.modules or "." in name else importlib.util.find_spec(name)
-        if name in sys.modules or (spec is None and "." not in name):
+        if name in sys.modules:
             continue
         module = _Waiting(name)
-        if spec is not None:
+        # A part of a package is looked for when it is used: to find it would load the package.
+        if "." not in name:
+            if (spec := importlib.util.find_spec(name)) is None:
+                continue
             # Whoever goes through all modules (`inspect`) asks for these.
             module.__spec__, module.__file__, module.__loader__ = spec, spec.origin, spec.loader
         sys.modules[name] = module

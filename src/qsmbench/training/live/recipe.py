@@ -132,7 +132,7 @@ def recipes_from(mixture: Mapping[str, Any]) -> tuple[LiveRecipe, ...]:
     """Read a mixture: names of recipes, each with its weight or with values that differ from the named one's.
 
     >>> [r.weight for r in recipes_from({"paper": 1, "measured-like": {"weight": 3, "no_shapes": 0.7}})]
-    [1.0, 3]
+    [1.0, 3.0]
 
     Raises:
         InputError: an unknown recipe or value.
@@ -142,11 +142,13 @@ def recipes_from(mixture: Mapping[str, Any]) -> tuple[LiveRecipe, ...]:
     for name, given in mixture.items():
         if name not in RECIPES:
             raise InputError(f"no live recipe is named '{name}'; known: {', '.join(RECIPES)}")
-        values: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": float(given)}
+        values: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
         unknown = set(values) - known | {"name"} & set(values)
         if unknown:
             raise InputError(f"recipe {name} has no '{min(unknown)}'; known: {', '.join(sorted(known))}")
         values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        if "weight" in values:
+            values["weight"] = float(values["weight"])
         found.append(replace(RECIPES[name], **values))
     if not found or min(r.weight for r in found) < 0 or sum(r.weight for r in found) <= 0:
         raise InputError("a mixture needs recipes with weights of at least 0, one of them above")
