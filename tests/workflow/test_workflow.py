@@ -220,8 +220,9 @@ def test_an_unknown_method_is_found_before_any_job(finished, tmp_path):
 
 def test_a_run_that_does_not_fit_the_disk_ends_before_its_first_job(tmp_path):
     config = tiny(tmp_path)
-    # Ten shards of as many samples as one may hold.
-    config["synthetic"]["train"] |= {"n_samples": 10**7, "samples_per_shard": 10**6}
+    # As many samples as a set may have, of a whole head each.
+    config["synthetic"]["train"] |= {"n_samples": 10**6, "samples_per_shard": 10**6}
+    config["synthetic"]["train"]["recipe"] |= {"shape": [240, 240, 160]}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     assert snakemake(tmp_path, "--cores", "1", "--dry-run").returncode == 0
     done = snakemake(tmp_path, "--cores", "1")
