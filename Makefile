@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint weights weights-paper docs lock clean
+.PHONY: setup demo test lint weights weights-paper docs site release lock clean
 
 setup: $(STAMP)
 
@@ -54,9 +54,19 @@ docs: setup
 	$(BIN)/qsmbench config schema docs/config.schema.json
 	$(BIN)/python tools/write_plan.py
 
-# After a change of pyproject.toml: install without the lock, then write down what was resolved and seen to work.
+# The manual, with search, into build/site/html; every warning is an error.
+site: setup
+	$(BIN)/python tools/site/build.py
+
+# Checks what a release needs and tags it (CONTRIBUTING.md); CHECK=--check makes no tag.
+release: setup
+	$(BIN)/python tools/release.py $(CHECK)
+
+# After a change of pyproject.toml: install without the lock, then write down what was resolved and seen to work, and
+# the hashes of its files (needs uv).
 lock:
-	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable --exclude uv > requirements.lock
+	$(BIN)/python tools/write_hashes.py
 
 clean:
 	rm -rf results .snakemake

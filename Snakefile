@@ -36,6 +36,8 @@ onerror:
     if workflow.is_main_process:
         for job in sorted(workflow.scheduler.failed, key=str):
             print(failure_line(job), file=sys.stderr)
+        for line in full_disks(LAYOUT.root, Path.cwd(), temporary_folder()):
+            print(f"qsmbench: {line}", file=sys.stderr)
 
 
 onstart:

@@ -1,14 +1,14 @@
 """Time and peak memory of a simulated acquisition at a protocol's full matrix, on one thread.
 
-python benchmarks/acquisition.py research healthy          # or: clinical, any case, and a scale X Y Z
+python benchmarks/acquisition.py research healthy          # or: clinical, any case, --scale X Y Z
 """
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import argparse
 import resource
-import sys
 import time
 
 import torch
@@ -23,12 +23,14 @@ from qsmbench.simulation.acquisition.scan import simulate, whole_field
 
 def main() -> None:
     torch.set_num_threads(1)
-    name, subject, *scale = sys.argv[1:] or ("research", "healthy")
-    protocol = PROTOCOLS[name]
-    if scale:
-        x, y, z = (float(s) for s in scale)
-        protocol = protocol.scaled((x, y, z))
-    case = CASES[subject]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", nargs="?", choices=PROTOCOLS, default="research")
+    parser.add_argument("case", nargs="?", choices=CASES, default="healthy")
+    parser.add_argument("--scale", type=float, nargs=3, metavar=("X", "Y", "Z"), help="of the voxels, coarser above 1")
+    given = parser.parse_args()
+    protocol, case = PROTOCOLS[given.protocol], CASES[given.case]
+    if given.scale:
+        protocol = protocol.scaled(tuple(given.scale))
     rows = []
 
     def timed(label, function):
@@ -44,7 +46,7 @@ def main() -> None:
     # Only what the field needs, so that the peak is the whole simulation's own.
     del thing
     timed("one whole field", lambda: whole_field(chi, grid))
-    print(f"{name}, {subject}: image {protocol.matrix}, object {grid.shape}")
+    print(f"{given.protocol}, {given.case}: image {protocol.matrix}, object {grid.shape}")
     timed("everything after the head", lambda: simulate(head, protocol, case, generator_for("benchmark")))
     print(f"{'step':28} {'CPU s':>8} {'peak GiB':>9}")
     for label, seconds, peak in rows:

@@ -12,7 +12,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import sys
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,13 +147,16 @@ def draw(results: dict[str, tuple[dict[str, tuple[float, float, float]], float]]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figure", nargs="?", type=Path, default=Path("background.png"), help="default: %(default)s")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     print("| scan | removal | true total % | measured % | kept of the brain % |\n|---|---|---|---|---|")
     results = {}
     for protocol, subject, scale in SCANS:
         case = simulated(protocol, subject, scale)
         results[case.name] = compare(case)
-    draw(results, Path(sys.argv[1] if len(sys.argv) > 1 else "background.png"))
+    draw(results, given.figure)
 
 
 if __name__ == "__main__":

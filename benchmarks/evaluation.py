@@ -7,9 +7,9 @@ then scores them with every metric, as the rule does, and prints wall and proces
 of the process after 5 samples and at the end: bounded memory means that the two agree.
 """
 
+import argparse
 import json
 import resource
-import sys
 import time
 from pathlib import Path
 
@@ -69,7 +69,11 @@ def make(layout: RunLayout, n: int) -> None:
 
 def main() -> None:
     """Make the set where it is not there, score it, print."""
-    layout, n = RunLayout(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("samples", type=int, nargs="?", default=100, help="default: %(default)s")
+    given = parser.parse_args()
+    layout, n = RunLayout(given.folder), given.samples
     torch.set_num_threads(1)
     if not layout.label_names("set").is_file():
         make(layout, n)

@@ -1,6 +1,6 @@
 """Where the error of a simulated scan's local field comes from: one cause after the other, in one table.
 
-python benchmarks/field_errors.py research healthy 2 2 1          # protocol, case, scale (default: the full matrix)
+python benchmarks/field_errors.py research healthy --scale 2 2 1     # the defaults; --scale 1 1 1: the full matrix
 
 Each row hands RESHARP a field in a mask and compares what it leaves with the true local field, demeaned, on the voxels
 of the true brain that lie more than RESHARP's radius inside it and inside the row's mask:
@@ -22,7 +22,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import sys
+import argparse
 
 import numpy as np
 import torch
@@ -45,10 +45,13 @@ STRONG, NEAR = 0.5, 8.0
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", nargs="?", choices=PROTOCOLS, default="research")
+    parser.add_argument("case", nargs="?", choices=CASES, default="healthy")
+    parser.add_argument("--scale", type=float, nargs=3, metavar=("X", "Y", "Z"), default=(2.0, 2.0, 1.0))
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    name, subject, *scale = sys.argv[1:] or ("research", "healthy", "2", "2", "1")
-    x, y, z = (float(s) for s in scale or (1, 1, 1))
-    protocol, case = PROTOCOLS[name].scaled((x, y, z)), CASES[subject]
+    protocol, case = PROTOCOLS[given.protocol].scaled(tuple(given.scale)), CASES[given.case]
     head = phantom_head(protocol, case.iron, 0)
 
     quiet = simulate(head, protocol, case, generator_for("benchmark"), snr=0)
@@ -82,7 +85,7 @@ def main() -> None:
             flush=True,
         )
 
-    heading(name, subject, protocol, [1e3 * f[inner].std() for f in (local, total - local)])
+    heading(given.protocol, given.case, protocol, [1e3 * f[inner].std() for f in (local, total - local)])
     row("local alone", local, brain)
     row("background alone", total - local, brain, np.zeros_like(local))
     row("true total", total, brain)

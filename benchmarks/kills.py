@@ -10,7 +10,6 @@ one that nobody killed, byte for byte but for times and what holds times, and th
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -20,30 +19,15 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/helpers"))
 from little_run import configuration
+from unchanging import contents
 
-# Times, hosts and what says them or their hashes (docs/reproducibility.md).
-DIFFERS = (
-    *("benchmarks/*", "timings/*", "provenance/*", "logs/*", "report/runtime.*", "report/index.html", "methods.md"),
-    *("ro-crate-metadata.json", "manifest-sha256.txt", "*.lock", "*.snakemake_timestamp"),
-)
 KINDS = ("kill snakemake", "kill a job", "kill the group", "kill qsmbench run", "term snakemake", "interrupt snakemake")
-
-
-def contents(results: Path) -> dict[str, str]:
-    """SHA-256 of every file that a run must make again to the byte."""
-    found = {}
-    for path in sorted(p for p in results.rglob("*") if p.is_file()):
-        name = path.relative_to(results).as_posix()
-        if not any(fnmatch(name, pattern) or fnmatch(path.name, pattern) for pattern in DIFFERS):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
 
 
 def processes(folder: Path) -> dict[int, str]:

@@ -5,7 +5,7 @@
 The first sample of the set is reconstructed with every method that the folder's configuration names.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -37,4 +37,8 @@ def main(results: Path, set_name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("set")
+    given = parser.parse_args()
+    main(given.results, given.set)

@@ -17,6 +17,7 @@ from qsmbench.core import parent
 from qsmbench.core.errors import InputError
 from qsmbench.core.yaml_text import read_mapping
 from qsmbench.data.claim import claim, give_back
+from qsmbench.data.disk import full_disks, temporary_folder
 from qsmbench.data.layout import is_described_by
 from qsmbench.heads.registry import files_of, heads_of
 from qsmbench.networks.shipped import resolve
@@ -193,8 +194,8 @@ def set_inputs(name):
 
 
 def for_each(path, names):
-    """A path of the layout for every pair of the named sets and all methods."""
-    return [path(name, run) for name in names for run in METHODS]
+    """A path of the layout for every pair of the named sets and the methods that are run on them."""
+    return [path(*pair) for pair in RUN.pairs(names)]
 
 
 def source_files():

@@ -106,6 +106,12 @@ def test_what_is_wrong_is_said(files):
         qsmbench.load_scan(files["field"], moved)
 
 
+def test_echoes_are_files_or_arrays_and_not_some_of_each(files):
+    field = nibabel.load(files["field"]).get_fdata(dtype=np.float32)
+    with pytest.raises(qsmbench.InputError, match="as paths and as arrays"):
+        qsmbench.prepare([files["field"], field], np.ones((2, *field.shape)), echo_times=(0.005, 0.01), b0=3)
+
+
 def test_reprs_say_what_a_reader_wants_to_know(files):
     scan = qsmbench.load_scan(files["field"], files["mask"], magnitude=files["magnitude"], b0=3)
     assert "18x14x12 voxels of 1x1.5x2 mm, B0 3 T along (0, 0, 1)" in repr(scan)
@@ -140,3 +146,44 @@ def test_the_notebook_runs_from_the_example_scan_to_its_figure(monkeypatch, tmp_
         exec(compile(source, str(NOTEBOOK), "exec"), space)
     assert (tmp_path / "first-map.png").stat().st_size > 20_000
     assert set(space["scores"]) == {"tkd", "l2", "tv"}
+
+
+def test_a_background_is_removed_in_a_mask_of_probabilities_from_one_half_on(files):
+    hard = nibabel.load(files["mask"]).get_fdata() > 0
+    soft = np.where(hard, 0.9, 0.0)
+    soft[:3, 2:12, 2:10] = 0.3
+    field = files["field"]
+    size = tuple(nibabel.load(field).header.get_zooms())
+    values = nibabel.load(field).get_fdata()
+    expected, known = qsmbench.remove_background(values, hard, "lbv", voxel_size=size)
+    with pytest.warns(UserWarning, match=r"mask array .* taken for probabilities: inside from 0\.5 on"):
+        found, also_known = qsmbench.remove_background(values, soft, "lbv", voxel_size=size)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(also_known, known)
+    with pytest.raises(qsmbench.InputError, match="mask array holds several labels"):
+        qsmbench.remove_background(values, hard * 1 + (soft == 0.3) * 2, "lbv", voxel_size=size)
+
+
+def test_maps_are_scored_and_prepared_in_a_mask_of_probabilities_as_the_commands_do(files, tmp_path, capsys):
+    hard = nibabel.load(files["mask"]).get_fdata() > 0
+    soft = np.where(hard, 0.9, 0.3).astype(np.float32)
+    path = tmp_path / "soft.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(soft, AFFINE), path)
+    estimate, chi = files["field"], files["chi"]
+    expected = qsmbench.score(estimate, chi, hard)
+    for mask in (soft, path):
+        with pytest.warns(UserWarning, match=r"taken for probabilities: inside from 0\.5 on") as said:
+            assert qsmbench.score(estimate, chi, mask) == expected
+        assert said[0].filename == __file__
+    assert main(["score", "--estimate", str(estimate), "--reference", str(chi), "--mask", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == pytest.approx(expected)
+    phase = np.stack([nibabel.load(estimate).get_fdata(dtype=np.float32) * echo for echo in (1, 2)])
+    given = {
+        "echo_times": (0.005, 0.01),
+        "b0": 3,
+        "voxel_size": (1, 1.5, 2),
+        "settings": {"background": {"kind": "vsharp"}},
+    }
+    made = qsmbench.prepare(phase, np.ones_like(phase), mask=soft, **given)
+    np.testing.assert_array_equal(made.volumes["mask"] > 0, hard)
+    assert any("taken for probabilities" in line for line in made.warnings)

@@ -1,15 +1,17 @@
 """Imports point one way, and the pinned environments agree with each other."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -62,9 +64,62 @@ def test_imports_point_one_way(path):
             assert parts[1] in ALLOWED[folder], f"{folder} must not import {name}"
 
 
+SCRIPTS = sorted(path for folder in ("tools", "benchmarks") for path in (ROOT / folder).glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_what_scripts_import_of_the_package_is_there(path):
+    """No test runs most of them: a name that moved would be found by who needs the script."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "qsmbench":
+                    importlib.import_module(alias.name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "qsmbench":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                # A submodule is imported by its name, as the script does.
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_scripts_know_help(path):
+    """Read by hand, a command line takes --help for a path, and a folder of that name is made."""
+    text = path.read_text()
+    assert "argparse.ArgumentParser(" in text and "sys.argv" not in text
+
+
 def lock():
     lines = (ROOT / "requirements.lock").read_text().split()
     return dict(re.match(r"([A-Za-z0-9._-]+)==(.+)", line).groups() for line in lines)
+
+
+def hashed(name):
+    """Name -> version, marker, hashes, as pip reads them."""
+    text = (ROOT / name).read_text()
+    pattern = r"^([A-Za-z0-9._-]+)==(\S+)(?: ; ([^\n\\]+))? \\\n((?:    --hash=\S+(?: \\)?\n)+)"
+    entries = re.findall(pattern, text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[^#\s]", text, re.MULTILINE))
+    sha256 = r"--hash=sha256:([0-9a-f]{64})\b"
+    return {canonical(n): (pinned, marker, re.findall(sha256, rest)) for n, pinned, marker, rest in entries}
+
+
+def test_every_locked_version_is_there_with_its_hashes_and_no_other_on_linux_or_macos():
+    locked = {canonical(name): pinned for name, pinned in lock().items()}
+    plain, cuda = hashed("requirements-hashed.lock"), hashed("requirements-hashed-cuda.lock")
+    assert all(hashes for _, _, hashes in (*plain.values(), *cuda.values()))
+    missing = sorted(name for name in locked if plain.get(name, ("",))[0] != locked[name])
+    assert not missing, f"{missing}: run `make lock`"
+    # Beside them: what pip freeze leaves out, and what other systems need.
+    assert {n for n in plain.keys() - locked.keys() if "win32" not in plain[n][1]} <= {"setuptools"}
+    assert cuda and all("sys_platform == 'linux'" in marker for _, marker, _ in cuda.values())
+    assert not plain.keys() & cuda.keys()
+    for python in ("3.11", "3.12", "3.13", "3.14"):
+        environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+        for name in direct_dependencies("all", "dev"):
+            marker = plain[name][1]
+            assert not marker or Marker(marker).evaluate(environment), (name, python)
 
 
 def canonical(name):
@@ -91,6 +146,13 @@ def test_every_direct_dependency_is_locked_and_installed_at_that_version():
         assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
         # A CUDA or CPU build adds a local part (2.13.0+cpu) to the version that the lock pins.
         assert version(name).split("+")[0] == locked[name]
+
+
+def test_locked_versions_run_on_the_pythons_of_every_debian_and_ubuntu_since_debian_12():
+    pythons = ("3.11.2", "3.12.3", "3.13.5", "3.14.0")
+    asked = {name: metadata(name).get("Requires-Python") for name in lock()}
+    assert asked.keys() >= {"numpy", "torch"}
+    assert not {n: asks for n, asks in asked.items() if asks and not all(p in SpecifierSet(asks) for p in pythons)}
 
 
 @pytest.mark.parametrize("name", ["qsmbench", "qsmbench-cpu"])

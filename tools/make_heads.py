@@ -8,9 +8,9 @@ The files are all that a training machine needs beside the package, torch, numpy
 import argparse
 from pathlib import Path
 
-from qsmbench.benchmark.source import upright
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.heads.orientation import upright
 from qsmbench.simulation.phantom import head_phantom
 from qsmbench.simulation.source import Source
 from qsmbench.training.live.heads import save_head

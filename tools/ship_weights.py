@@ -3,6 +3,7 @@
     snakemake networks --cores 2 --configfile configs/weights.yaml
     python tools/ship_weights.py results-weights [NAME ...] [--scores results-networks]
     python tools/ship_weights.py --live FOLDER/cards [NAME ...]      # of a live training, which wrote its cards itself
+        [--measured HEAD]    # a folder with local_field, mask, core, chi_cosmos (.nii.gz): for the cards
 
 What the cards say is read from the run: weights, training course, job records, environment, sets; with --scores also
 what the named run measured of the networks on its test sets.
@@ -15,15 +16,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 import zarr
 
+from qsmbench.core.grid import Grid
+from qsmbench.core.scan import Scan
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.data.download import sha256_of
+from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.methods.registry import build
+from qsmbench.metrics.registry import score
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.network_file import card_hash
 from qsmbench.networks.shipped import FOLDER
 from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.provenance.record import makers, read_jobs
+from qsmbench.training.live.card import page as live_page
 
 LIMITS = [
     "Trained on deformations of two heads (one COSMOS map, one phantom) with pasted ellipsoids, spheres, cuboids and "
@@ -43,6 +51,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="which networks; by default every one")
     parser.add_argument("--scores", type=Path, help="folder of a run that evaluated them")
     parser.add_argument("--live", action="store_true", help="the folder holds weights and cards of live trainings")
+    parser.add_argument("--measured", type=Path, help="with --live: folder of a measured head, for the cards")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     if options.live:
@@ -52,6 +61,8 @@ def main() -> None:
                 raise SystemExit(f"{options.results}/{name}.json is not the card of {name}.pt")
             for suffix in (".pt", ".json", ".md"):
                 shutil.copyfile(options.results / f"{name}{suffix}", FOLDER / f"{name}{suffix}")
+            if options.measured:
+                add_measured(name, options.measured)
         return
     for name in options.names or sorted(p.stem for p in (options.results / "networks").glob("*.pt")):
         trained = load_network(options.results / f"networks/{name}.pt")
@@ -63,6 +74,23 @@ def main() -> None:
         write_json_atomic(FOLDER / f"{name}.json", card)
         write_text_atomic(FOLDER / f"{name}.md", page(name, card))
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+def add_measured(name: str, head: Path) -> None:
+    """Put onto the card of shipped weights what they reach on a measured head, beside TV and MEDI at their defaults."""
+    field = read_volume(head / "local_field.nii.gz")
+    mask, core = (read_mask(head / f"{which}.nii.gz", like=field) for which in ("mask", "core"))
+    reference = read_volume(head / "chi_cosmos.nii.gz").data
+    scan = Scan(torch.from_numpy(field.data), torch.from_numpy(mask), Grid.from_affine(mask.shape, field.affine))
+    found = {}
+    for method, weights in ((name, FOLDER / f"{name}.pt"), ("tv", None), ("medi", None)):
+        chi = build(method, {}, weights)(scan).numpy()
+        found[method] = score(chi, reference, core, scan.grid.voxel_size, ("nrmse_demeaned",))["nrmse_demeaned"]
+    own, others = found[name], f"TV {found['tv']:.1f}, MEDI without magnitude {found['medi']:.1f}"
+    text = f"expect an error of {own:.1f} % (NRMSE, demeaned, against COSMOS, one measured head; {others})"
+    card = json.loads((FOLDER / f"{name}.json").read_text()) | {"real_scan": {"text": text, "nrmse_demeaned": found}}
+    write_json_atomic(FOLDER / f"{name}.json", card)
+    write_text_atomic(FOLDER / f"{name}.md", live_page(card))
 
 
 def describe(results: Path, name: str, trained: TrainedNetwork) -> dict[str, Any]:

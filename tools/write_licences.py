@@ -7,6 +7,7 @@ What a package's metadata do not say is taken from its licence file's first line
 this package on (GPL, AGPL, LGPL, or none at all) ends it with an error, but for what is named below with its reason.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Free to choose among several licences, or known from its own site.
 CHOSEN = {
-    "pyee": "MIT (https://github.com/jfhbrook/pyee; its wheel says nothing)",
     "docutils": "public domain, BSD-2-Clause (one GPL file, an Emacs mode, is not installed)",
 }
 _WORDS = {
@@ -53,7 +53,10 @@ def from_files(name: str) -> str:
 
 def main() -> None:
     """Write the list."""
-    found = {canonical(p["Name"]): p for p in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("licences", type=Path, metavar="JSON", help="what pip-licenses wrote")
+    given = parser.parse_args().licences
+    found = {canonical(p["Name"]): p for p in json.loads(given.read_text(encoding="utf-8"))}
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").split()
     names = [match.group(1) for line in lines if (match := re.match(r"([A-Za-z0-9._-]+)==", line))]
     rows, bad = [], []
@@ -66,8 +69,10 @@ def main() -> None:
         rows.append(f"| {name} | {licence} |")
     head = (
         "# Licences of what qsmbench uses\n\nqsmbench itself is BSD-3-Clause. Nothing below is part of it: pip gets\n"
-        "each from its own maker. What the package does carry of others is NiiVue (BSD-2-Clause), the viewer in the "
-        "report's page, with its licence beside it. Written by tools/write_licences.py from `requirements.lock`.\n\n"
+        "each from its own maker. What the package does carry of others are three libraries in the report's "
+        "page, with their licences beside them: NiiVue (BSD-2-Clause), the viewer, and Observable Plot and D3 (ISC), "
+        "the plots. On Linux PyPI's torch asks pip for NVIDIA's CUDA libraries, under NVIDIA's own terms; its CPU "
+        "build does not. Written by tools/write_licences.py from `requirements.lock`.\n\n"
         "| package | licence |\n|---|---|\n"
     )
     (ROOT / "docs/licences.md").write_text(head + "\n".join(rows) + "\n", encoding="utf-8")

@@ -5,8 +5,8 @@ snakemake --cores 2 --configfile configs/voxel-size.yaml
 python tools/write_networks.py results-networks results-voxel-size
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,11 @@ METRICS = {"rmse": ("RMSE (%)", 1), "hfen": ("HFEN (%)", 1), "ssim": ("SSIM", 3)
 
 def main() -> None:
     """Read the runs, write the page."""
-    results, swept = map(Path, sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="of configs/networks.yaml")
+    parser.add_argument("swept", type=Path, help="results of configs/voxel-size.yaml")
+    given = parser.parse_args()
+    results, swept = given.results, given.swept
     display = json.loads((results / "report/display.json").read_text(encoding="utf-8"))
     scores = pd.read_csv(results / "report/tables/all.csv")
     compared = pd.read_csv(results / "report/tables/comparisons.csv")

@@ -1,5 +1,6 @@
 """Write the plan of configs/paper.yaml into docs/cluster.md again; a test checks that it is current."""
 
+import argparse
 from pathlib import Path
 
 from qsmbench.benchmark.plan import plan
@@ -13,6 +14,7 @@ BEGIN, END = "<!-- qsmbench plan configs/paper.yaml -->\n", "<!-- end of the pla
 
 def main() -> None:
     """Replace what stands between the two marks."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     page = ROOT / "docs/cluster.md"
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     text = plan(Run(read_config(ROOT / "configs/paper.yaml")), Site(gpu_partition="gpu"))

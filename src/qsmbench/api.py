@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qsmbench.api_inputs import acquisition_of, grid_of, scan_of, volume_of
+from qsmbench.api_inputs import acquisition_of, grid_of, said_mask, scan_of, volume_of
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 
@@ -88,7 +88,7 @@ def load_scan(
 
     Args:
         local_field: (x, y, z), ppm.
-        mask: (x, y, z), non-zero inside.
+        mask: (x, y, z), non-zero inside; probabilities count from one half on, which is said.
         magnitude: (x, y, z), any unit.
         field_noise: (x, y, z), standard deviation of the field, ppm.
         voxel_size: mm; only where no volume is a NIfTI file, whose header says it.
@@ -214,7 +214,8 @@ def prepare(
         magnitude: likewise.
         echo_times: s, in the order of the volumes.
         b0: T.
-        mask: (x, y, z), non-zero inside, used as it is; by default made from the magnitude.
+        mask: (x, y, z), non-zero inside, used as it is; probabilities count from one half on, which is said; by
+            default made from the magnitude.
         voxel_size: mm; only for arrays.
         b0_dir: direction of B0 in voxel axes; by default the scanner's z axis.
         settings: those of docs/preparation.md that differ from the defaults, {"background": {"kind": "lbv"}} say.
@@ -250,7 +251,7 @@ def score(
     Args:
         estimate: (x, y, z), ppm; what lies outside the mask does not matter.
         reference: (x, y, z), ppm.
-        mask: (x, y, z), non-zero inside: where to score.
+        mask: where to score, (x, y, z), non-zero inside; probabilities count from one half on, which is said.
         voxel_size: mm; only where neither map says it.
         metrics: names (`qsmbench methods --metrics`); by default all that compare two maps.
 
@@ -269,14 +270,15 @@ def score(
 
     affines: list[NDArray[np.float64]] = []
     volumes = []
-    for source in (reference, estimate, mask):
+    for source in (reference, estimate):
         if isinstance(source, Map):
             affines.append(source.grid.matrix)
             volumes.append(source.chi)
         else:
             volumes.append(volume_of(source, affines))
+    inside = said_mask(mask, affines)
     grid = grid_of(volumes[0].shape, affines, voxel_size, None)
-    return score_maps(volumes[1], volumes[0], volumes[2], grid.voxel_size, metrics)
+    return score_maps(volumes[1], volumes[0], inside, grid.voxel_size, metrics)
 
 
 def example_scan(voxel_size: float = 3.0, seed: int = 0) -> tuple[Scan, Reference]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsmbench.api import Source
-from qsmbench.api_inputs import grid_of, volume_of
+from qsmbench.api_inputs import grid_of, said_mask, volume_of
 from qsmbench.core.errors import InputError
 
 
@@ -27,7 +27,7 @@ def remove_background(
 
     Args:
         total_field: (x, y, z), ppm: array or NIfTI path.
-        mask: (x, y, z), non-zero inside.
+        mask: (x, y, z), non-zero inside; probabilities count from one half on, which is said.
         kind: resharp, vsharp, pdf, lbv, ismv, sharp, joint, or command: a folder of somebody else's.
         field_noise: (x, y, z), standard deviation of the field, ppm; pdf and joint weigh voxels by it.
         voxel_size: mm; only where no volume is a NIfTI file, whose header says it.
@@ -51,9 +51,8 @@ def remove_background(
     import torch
     from pydantic import ValidationError
 
-    from qsmbench.core.orientation import Orientation
-    from qsmbench.preparation.background.contract import RemovalError, Total
-    from qsmbench.preparation.background.remove import check_spheres, remove
+    from qsmbench.preparation.background.contract import Total
+    from qsmbench.preparation.background.remove import remove_as_stored
     from qsmbench.preparation.settings import PreparationSettings
 
     try:
@@ -63,23 +62,16 @@ def remove_background(
         where = ".".join(str(part) for part in first["loc"] if part not in {"background", kind})
         raise InputError(f"background removal {kind}{f', {where}' if where else ''}: {first['msg']}") from error
     affines: list[NDArray[np.float64]] = []
-    given = {"field": total_field, "mask": mask, "noise": field_noise}
+    given = {"field": total_field, "noise": field_noise}
     volumes = {name: volume_of(source, affines) for name, source in given.items() if source is not None}
+    inside = said_mask(mask, affines)
     grid = grid_of(volumes["field"].shape, affines, voxel_size, b0_dir)
-    inside = volumes["mask"] > 0
+    grid.check_shape("mask", inside.shape)
     for name, volume in volumes.items():
         grid.check_shape(name, volume.shape)
         if n_bad := int((~np.isfinite(volume[inside])).sum()):
             raise InputError(f"{name} has {n_bad} non-finite voxels inside the mask; repair it or take them out")
-    if not inside.any():
-        raise InputError("mask is empty: no voxel is inside; check its threshold or its file")
-    check_spheres(chosen, grid, "the total field")
-    # As the preparation does: nothing may depend on the order in which voxels were stored.
-    orientation = Orientation.of(grid)
-    ordered = {n: torch.from_numpy(orientation.apply(np.where(inside, v, np.float32(0)))) for n, v in volumes.items()}
-    total = Total(ordered["field"], ordered["mask"] > 0, orientation.grid(grid), noise=ordered.get("noise"))
-    try:
-        local = remove(total, chosen)
-    except RemovalError as error:
-        raise InputError(f"background removal: {error}") from error
-    return orientation.undo(local.field.numpy()), orientation.undo(local.mask.numpy())
+    tensors = {name: torch.from_numpy(volume) for name, volume in volumes.items()}
+    total = Total(tensors["field"], torch.from_numpy(inside), grid, noise=tensors.get("noise"))
+    local = remove_as_stored(total, chosen, "the total field")
+    return local.field.numpy(), local.mask.numpy()

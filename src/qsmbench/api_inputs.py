@@ -50,7 +50,15 @@ def mask_of(source: Any, affines: list[NDArray[np.float64]]) -> tuple[NDArray[np
     """
     from qsmbench.data.mask_values import as_mask
 
-    return as_mask(volume_of(source, affines), str(source) if _is_path(source) else "")
+    return as_mask(volume_of(source, affines), str(source) if _is_path(source) else "array")
+
+
+def said_mask(source: Any, affines: list[NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """Return a mask; what was made of its values is a warning of the caller's caller."""
+    inside, doubts = mask_of(source, affines)
+    for line in doubts:
+        warnings.warn(line, stacklevel=3)
+    return inside
 
 
 def paths_of(source: Any) -> list[Path]:
@@ -64,6 +72,8 @@ def echoes_of(source: Any, affines: list[NDArray[np.float64]]) -> NDArray[np.flo
     many = list(source) if isinstance(source, list | tuple) else [source]
     if not any(_is_path(one) for one in many):
         return np.require(np.asarray(source), np.float32, ["C", "W"])
+    if not all(_is_path(one) for one in many):
+        raise InputError("echoes are given as paths and as arrays; give them all as one or the other")
     from qsmbench.data.nifti import read_volumes
 
     volumes = [volume for path in many for volume in read_volumes(Path(path))]

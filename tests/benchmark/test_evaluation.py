@@ -131,7 +131,7 @@ def test_the_page_shows_the_failure_in_red(folder: Path) -> None:
     assert '<tr class="failed"><th scope="row">Fragile</th>' in html
     assert '<span class="bad">2 of 7</span>' in html
     assert "<strong>Fragile</strong> on Test, subject 00002: ValueError: cannot &lt;handle&gt; this field" in html
-    assert "tr.failed th, tr.failed td { background: #fdecea; }" in html
+    assert "tr.failed th, tr.failed td { background: var(--bad-ground); }" in html
     assert "Tkd, " in html
     table = pd.read_csv(folder / "out/tables/test.csv").set_index("method")
     assert table.loc["fragile", ["n", "n_failed"]].tolist() == [5, 2]

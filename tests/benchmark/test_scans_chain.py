@@ -28,6 +28,7 @@ from qsmbench.data.prepared import prepared_scans
 from qsmbench.data.truth import read_truth
 from qsmbench.metrics.registry import METRICS, map_metrics, score
 from qsmbench.preparation.dataset import prepare_bids
+from qsmbench.report.chosen import Choice
 from qsmbench.report.display import Display
 from qsmbench.report.pictures import read_fields
 from qsmbench.report.viewer import build_viewer
@@ -163,22 +164,22 @@ def test_the_report_reads_every_volume(spec, results, scans):
     assert subject.estimates["l2"] is None, "no map: that reconstruction failed"
     assert subject.oriented
     shown = Display.model_validate(display(Run(config)))
-    viewer = build_viewer({"little": volumes}, shown, 24.0)
+    viewer = build_viewer({"little": volumes}, shown, 24.0, {"little": [Choice(0, volumes.names[0], "the only one")]})
     assert viewer is not None
     (entry,) = viewer.index["sets"]
-    maps = {m["key"]: m["id"] is not None for m in entry["subjects"][0]["maps"]}
+    maps = {m["key"]: m["there"] for m in entry["subjects"][0]["maps"]}
     assert maps == {"reference": True, "tkd": True, "l2": False, "local-field": True}
 
 
 def test_the_disk_plan_counts_scans(spec, results):
     config = check_config({"acquisitions": {"little": spec.model_dump(mode="json")}, "methods": {"tkd": {}}})
     need = disk_need(Run(config))
-    assert list(need) == ["little", "reconstructions"]
+    assert list(need) == ["little", "reconstructions", "inspection", "report"] and need["inspection"] == 0
     scans = folder_bytes(results / "acquisitions") + folder_bytes(results / "prepared")
     # Sidecars weigh on scans as little as these, and what has little noise compresses well.
     assert 0.5 * need["little"] < scans < 1.2 * need["little"]
     own = check_config({"acquisitions": {"mine": {"kind": "bids", "folder": "x"}}, "methods": {"tkd": {}}})
-    assert disk_need(Run(own)) == {"reconstructions": 0}
+    assert disk_need(Run(own))["reconstructions"] == 0 < disk_need(Run(own))["report"]
 
 
 def test_maps_say_how_the_iterations_went_and_scores_are_of_every_kind(results, scans, tmp_path):

@@ -106,7 +106,7 @@ def test_the_plan_says_what_the_disk_must_hold(tmp_path, undisturbed):
         "methods": {"tkd": {}},
     }
     need = disk_need(Run(check_config(config)))
-    assert list(need) == ["train", "test", "reconstructions"]
+    assert list(need) == ["train", "test", "reconstructions", "inspection", "report"]
     # More than it takes, but not twice as much; a shard's index and padding weigh on samples as little as these.
     taken = disk.folder_bytes(undisturbed / "synthetic/set.zarr") - sum(
         p.stat().st_size for p in (undisturbed / "synthetic/set.zarr").rglob("zarr.json")

@@ -1,5 +1,6 @@
 """What docs/architecture.md promises: a new kind of set or source of heads is one file and a line, a rule one entry."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,18 +10,25 @@ import pytest
 from little_set import write_head
 from pydantic import Field, TypeAdapter
 
+import qsmbench
+from qsmbench.benchmark.display import run_label
 from qsmbench.benchmark.evaluation import evaluate
 from qsmbench.benchmark.reconstruction import reconstruct
+from qsmbench.benchmark.registry_checks import check_against_registries
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.source import load_heads, make_source
 from qsmbench.benchmark.steps.contract import SMALL, Job, Step
 from qsmbench.benchmark.steps.registry import STEPS, folder_texts, jobs
+from qsmbench.cli.main import main
 from qsmbench.config.load import check_config
+from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Reference, Scan
 from qsmbench.data.layout import RunLayout
 from qsmbench.heads.contract import FoundHead, HeadSpec
 from qsmbench.heads.registry import OneHead
+from qsmbench.methods.registry import METHODS, Entry
+from qsmbench.metrics.registry import METRICS, Metric
 from qsmbench.report.volumes import SetVolumes
 from qsmbench.sets.contract import MapsAbout, ScanSet, SetSpec
 from qsmbench.sets.registry import AcquiredSet
@@ -116,6 +124,89 @@ def test_a_new_kind_of_set_goes_through_reconstruction_scores_and_figures(tmp_pa
     assert subject.estimates["l2"] is None
 
 
+# A method and a metric: a file of its own, and an entry in the registry.
+
+HALF = """\"\"\"Half of the field, as a map.\"\"\"
+from dataclasses import dataclass
+
+from qsmbench.methods.contract import Method, Reconstruction, parameter
+
+
+@dataclass(frozen=True)
+class Half(Method):
+    \"\"\"Scaled field.\"\"\"
+
+    factor: float = parameter(2.0, "of the field", above=0)
+
+    def invert(self, scan):
+        return Reconstruction(self.factor * scan.local_field, notes=("no inversion at all",))
+"""
+LARGEST = """\"\"\"Largest difference.\"\"\"
+
+
+def largest(case):
+    return {"mask": float(abs(case.estimate - case.reference)[case.mask].max())}
+"""
+
+
+@pytest.fixture
+def own_files(tmp_path, monkeypatch):
+    """A file of a method and one of a metric where Python finds them, each with its one line in the registry."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "own_half.py").write_text(HALF, encoding="utf-8")
+    (folder / "own_largest.py").write_text(LARGEST, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    method = Entry("half", "Half the field", "own_half:Half", "10.1000/none", linear=True)
+    metric = Metric("largest", "Largest error", "ppm", "lower", "own_largest:largest")
+    monkeypatch.setitem(METHODS.own, "half", method)
+    monkeypatch.setitem(METRICS.own, "largest", metric)
+
+
+@pytest.mark.usefixtures("own_files")
+def test_a_new_method_and_a_new_metric_go_from_the_configuration_to_the_table(tmp_path, capsys):
+    assert main(["methods"]) == 0
+    assert "Half the field" in capsys.readouterr().out
+    config = check_config(
+        {
+            "results": str(tmp_path / "results"),
+            "acquisitions": {"a": {"kind": "bids", "folder": "x", "subjects": ["1"]}},
+            "methods": {"half": {"options": {"factor": 2.0}}},
+            "evaluation": {"metrics": ["rmse", "largest"]},
+        }
+    )
+    check_against_registries(config, "own.yaml")
+    wrong = config.methods["half"].model_copy(update={"options": {"factor": -1}})
+    with pytest.raises(InputError, match=r"methods\.half: .*option factor must be > 0"):
+        check_against_registries(config.model_copy(update={"methods": {"half": wrong}}), "own.yaml")
+    assert run_label(config, "half") == "Half the field"
+    layout = RunLayout(tmp_path)
+    balls = Balls(layout, "balls", BallsSet(kind="balls", label="Balls"))
+    files = {"out": layout.maps("balls", "half"), "status": layout.map_status("balls", "half")}
+    reconstruct(balls, method="half", options={}, weights=None, timings=layout.timings("balls", "half"), **files)
+    out = layout.scores("balls", "half")
+    evaluate(balls, "half", maps=files["out"], status=files["status"], metrics=["rmse", "largest"], seed=1, out=out)
+    scores = pd.read_parquet(out).set_index(["subject", "metric"])
+    assert scores.loc[("ball-0", "largest"), "unit"] == "ppm"
+    assert scores.loc[("ball-0", "rmse"), "value"] == pytest.approx(0, abs=1e-3)
+    assert scores.loc[("ball-0", "largest"), "value"] == pytest.approx(0, abs=1e-6)
+    assert "no inversion at all" in files["status"].read_text(encoding="utf-8")
+
+
+def test_no_other_file_of_ours_names_a_method_s_class_but_as_a_piece_of_another_method():
+    """A list of methods beside the registry would be a second line to write."""
+    folder = Path(qsmbench.__file__).parent
+    texts = {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in folder.rglob("*.py")}
+    for entry in METHODS.own.values():
+        module, name = entry.target.split(":")
+        own = module.removeprefix("qsmbench.").replace(".", "/") + ".py"
+        named = {path for path, text in texts.items() if re.search(rf"\b{name}\b\(", text)} - {
+            own,
+            "methods/registry.py",
+        }
+        assert {path for path in named if not path.startswith("methods/")} <= {"heads/cosmos.py"}, (name, named)
+
+
 # A source of heads.
 
 
@@ -191,6 +282,7 @@ def test_every_step_names_its_wildcards_as_its_jobs_have_them(step):
             "own": {"kind": "bids", "folder": "x", "subjects": ["1"]},
             "made": {"kind": "simulated", "protocol": "research", "subjects": ["healthy"]},
             "measured": {"kind": "challenge2016"},
+            "isolated": {"kind": "isolated", "of": "made"},
         },
         "networks": {"net": {"train_set": "train", "steps": 1}, "given": {"weights": "shipped:meta-qsm-tv"}},
         "methods": {"tkd": {"tuning": {"set": "tune", "grid": {"threshold": [0.1]}}}},

@@ -196,7 +196,7 @@ def test_weights_that_are_missing_damaged_or_something_else(files, capsys, tmp_p
     assert "absent.pt does not exist" in refused(capsys, reconstruct(files, "meta-qsm", *absent))
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(b"\x80\x02nothing")
-    assert "is damaged or not a torch file" in refused(
+    assert "damaged.pt cannot be read as a weights file" in refused(
         capsys, reconstruct(files, "meta-qsm", "--weights", str(damaged))
     )
     other = tmp_path / "other.pt"

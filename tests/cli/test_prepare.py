@@ -172,7 +172,8 @@ def test_wrong_input(scan, tmp_path, capsys, *, spoil, extra, messages):
 
 def test_what_is_missing_is_said(capsys):
     assert main(["prepare", "--phase", "p.nii", "--out-dir", "o"]) == 2
-    assert "give --bids DIR, or for one scan also --magnitude, --echo-times, --b0" in capsys.readouterr().err
+    message = "give --bids DIR, or --total-field F, or for one scan also --magnitude, --echo-times, --b0"
+    assert message in capsys.readouterr().err
 
 
 def test_several_mistakes_are_told_together(scan, tmp_path, capsys):

@@ -29,11 +29,17 @@ def test_the_default_is_the_workflows_own_configuration_and_all_cores():
 def test_what_follows_two_dashes_goes_to_snakemake(tmp_path, monkeypatch):
     mine = tmp_path / "a b é.yaml"
     mine.write_text("seed: 1\n")
+    monkeypatch.chdir(tmp_path)
     seen = []
     monkeypatch.setattr(progress, "run_with_progress", lambda command: seen.extend(command) or 0)
     assert main(["run", str(mine), "--cores", "3", "--", "--until", "source"]) == 0
     assert seen[-2:] == ["--until", "source"]
     assert str(mine) in seen
+
+
+def test_a_dry_run_counts_jobs_and_lists_them_if_asked():
+    assert run.command_line(arguments("--dry-run"))[-3:] == ["--quiet", "rules", "--dry-run"]
+    assert "--quiet" not in run.command_line(arguments("--dry-run", "--verbose"))
 
 
 @pytest.mark.parametrize("words", [("none.yaml",), ("--cores", "0")])
@@ -64,3 +70,11 @@ def test_progress_says_how_far_and_how_long_still():
     for line in ("localrule a:", "rule b:", "Finished jobid: 1 (Rule: a)", "1 of 11 steps (9%) done"):
         seen.read(line)
     assert seen.text(30) == "1 of 11 jobs, 30 s, about 5 min left: b"
+
+
+def test_the_end_is_said_once_and_with_the_pages_place(tmp_path, monkeypatch, capsys):
+    progress.show(["1 of 1 steps (100%) done", "Complete log(s): a", ""])
+    assert capsys.readouterr().err == "1 jobs, 0 s: done\n"
+    (tmp_path / "mine.yaml").write_text("results: there\n")
+    monkeypatch.chdir(tmp_path)
+    assert str(run.page_of(tmp_path / "mine.yaml")) == "there/report/index.html"

@@ -7,15 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foreign_folder import their_qsm
+from foreign_folder import THEIR_REMOVAL, stand_in, their_folder, their_qsm
 
 import qsmbench
 from qsmbench.cli.main import main
 from qsmbench.core.errors import InputError
+from qsmbench.foreign.images import image_facts, image_note
 from qsmbench.foreign.manifest import read_manifest
 from qsmbench.foreign.run import Limits, command_line
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build
+from qsmbench.preparation.background.contract import Total
+from qsmbench.preparation.background.remove import remove
+from qsmbench.preparation.settings import ForeignRemoval
 
 
 @pytest.fixture
@@ -144,6 +148,56 @@ def test_containers_get_no_network_read_only_inputs_and_their_limits(folder, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="docker is not installed"):
         command_line(manifest, runner="docker", **rest)
+
+
+@pytest.mark.parametrize("runner", ["docker", "apptainer"])
+def test_what_a_container_is_told_to_do_makes_the_map_and_its_image_is_recorded(
+    folder, tmp_path, small_scan, monkeypatch, runner
+):
+    monkeypatch.setenv("PATH", f"{stand_in(tmp_path, runner)}:/usr/bin:/bin")
+    method = build("command", {"folder": str(folder), "runner": runner, "parameters": '{"threshold": 0.15}'})
+    found = method.reconstruct(small_scan)
+    local = build("command", {"folder": str(folder), "parameters": '{"threshold": 0.15}'}).reconstruct(small_scan)
+    assert torch.equal(found.chi, local.chi)
+    digest = {"image_digest": f"sha256:{64 * '2'}"} if runner == "docker" else {}
+    assert method.ran_in == {"image": "ghcr.io/you/your-image:v1"} | digest
+    (note,) = (note for note in found.notes if note.startswith("Image "))
+    assert digest.get("image_digest", "digest is not known here") in note
+    assert not any("not isolated" in note for note in found.notes)
+    assert local.notes[1].startswith("It ran as a local command") and not any("Image" in n for n in local.notes)
+
+
+def test_an_image_named_by_its_digest_is_that_one_and_one_that_docker_does_not_know_is_said(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PATH", f"{stand_in(tmp_path, 'docker', known=False)}:/usr/bin:/bin")
+    assert image_facts(read_manifest(folder), "docker") == {"image": "ghcr.io/you/your-image:v1"}
+    text = (folder / "algorithm.yml").read_text()
+    named = f"ghcr.io/you/your-image@sha256:{64 * '3'}"
+    (folder / "algorithm.yml").write_text(text.replace("ghcr.io/you/your-image:v1", named))
+    for runner in ("docker", "apptainer"):
+        facts = image_facts(read_manifest(folder), runner)
+        assert facts == {"image": named, "image_digest": f"sha256:{64 * '3'}"}
+    assert image_note(facts) == f"Image ghcr.io/you/your-image, sha256:{64 * '3'}."
+    assert image_facts(read_manifest(folder), "local") == {}
+
+
+def test_a_container_that_hangs_is_killed_by_its_name(folder, tmp_path, small_scan, monkeypatch):
+    monkeypatch.setenv("PATH", f"{stand_in(tmp_path, 'docker')}:/usr/bin:/bin")
+    shell(folder, "sleep 60")
+    with pytest.raises(ReconstructionError, match="longer than 2 s"):
+        build("command", {"folder": str(folder), "runner": "docker", "seconds": 2})(small_scan)
+    ran, killed = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    assert killed == ["kill", ran[ran.index("--name") + 1]]
+
+
+def test_a_background_removal_in_a_container_has_its_image_in_the_report(tmp_path, small_scan, monkeypatch):
+    removal = their_folder(tmp_path, "their-removal", "bfr", THEIR_REMOVAL)
+    monkeypatch.setenv("PATH", f"{stand_in(tmp_path, 'docker')}:/usr/bin:/bin")
+    total = Total(small_scan.local_field + 0.3 * small_scan.mask, small_scan.mask, small_scan.grid)
+    local = remove(total, ForeignRemoval(kind="command", folder=str(removal), runner="docker"))
+    assert local.report["Image"] == "ghcr.io/you/your-image:v1"
+    assert local.report["ImageDigest"] == f"sha256:{64 * '2'}"
 
 
 @pytest.mark.skipif(shutil.which("octave-cli") is None, reason="Octave is not installed here")

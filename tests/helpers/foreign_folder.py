@@ -91,3 +91,49 @@ def installed_method(parent: Path) -> str:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
     subprocess.run([*pip, str(parent / "site"), str(parent / "my-own-qsm")], check=True, capture_output=True)
     return os.pathsep.join([str(parent / "site"), str(SRC)])
+
+
+# What a container sees, without one: mounted folders as they are on this machine, and its own place among them.
+_STAND_IN = """#!{python}
+import os, subprocess, sys
+words = sys.argv[1:]
+with open("{log}", "a") as file:
+    print(*words, file=file)
+if words[:2] == ["image", "inspect"]:
+    print("sha256:" + 64 * "1", "ghcr.io/you/your-image@sha256:" + 64 * "2")
+    sys.exit(0 if {known} else 1)
+if words[0] not in ("run", "exec"):
+    sys.exit(0)
+mounted = {{}}
+for flag, value in zip(words, words[1:]):
+    if flag in ("--volume", "--bind"):
+        there, inside, _ = value.rsplit(":", 2)
+        mounted[inside] = there
+    if flag == "--env":
+        name, _, text = value.partition("=")
+        os.environ[name] = text
+os.environ["PATH"] = "{path}"
+start = next(i for i, word in enumerate(words) if "your-image" in word) + 1
+done = subprocess.run([*words[start:], mounted["/input"], mounted["/output"]], cwd=mounted["/algo"])
+sys.exit(done.returncode)
+"""
+
+
+def stand_in(parent: Path, runner: str, *, known: bool = True) -> Path:
+    """Make a `docker` or `apptainer` in ``parent``/bin that runs a folder on this machine as the runner is told to.
+
+    Args:
+        parent: holds the file `calls`, a line a call, too.
+        runner: its name.
+        known: whether `docker image inspect` knows the image.
+
+    Returns:
+        The folder to put on PATH.
+    """
+    tools = parent / "bin"
+    tools.mkdir(exist_ok=True)
+    path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin:/bin"])
+    text = _STAND_IN.format(python=sys.executable, log=parent / "calls", known=known, path=path)
+    (tools / runner).write_text(text)
+    (tools / runner).chmod(0o755)
+    return tools

@@ -6,9 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import torch
 from tiny_run import ROOT, write_head
 
 from qsmbench.benchmark.run import Run
+from qsmbench.benchmark.steps.registry import jobs
 from qsmbench.cli.main import main
 from qsmbench.config.load import check_config
 
@@ -41,10 +43,18 @@ def little_run(folder: Path, config: dict | None = None) -> Path:
         steps.append(["create-set", "--set", name])
         steps += [["make-shard", "--set", name, "--shard", str(i)] for i in range(spec.n_shards)]
         steps.append(["make-labels", "--set", name])
-    for name in of.sets:
-        for run in of.config.methods:
-            steps += [[step, "--set", name, "--run", run] for step in ("reconstruct", "evaluate")]
+    for name in of.simulated:
+        steps.append(["describe-acquisitions", "--set", name])
+        for subject in of.sets[name].members:
+            steps += [[step, "--set", name, "--subject", subject] for step in ("acquire", "prepare")]
+        steps.append(["evaluate-fields", "--set", name])
+    for job in jobs(of):
+        if job.rule == "derive_fields":
+            steps.append(["derive-fields", "--set", job.wildcards[0], "--subject", job.wildcards[1]])
+    for name, run in of.pairs(of.sets):
+        steps += [[step, "--set", name, "--run", run] for step in ("reconstruct", "evaluate")]
     steps += [["collect-scores"], ["report"], ["method-table"]]
+    torch.set_num_threads(1)  # A test before may have left others, and a record tells them.
     before = dict(os.environ)
     os.environ["QSMBENCH_RECORDS"] = str(layout.records)
     try:

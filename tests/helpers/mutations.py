@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 
 from qsmbench.config.load import read_config
@@ -20,6 +21,10 @@ from qsmbench.data.nifti import read_volume, read_volumes
 from qsmbench.data.sidecars import read_json
 from qsmbench.data.store import StoredSet
 from qsmbench.data.stored_arrays import open_array, read_table
+from qsmbench.networks.architectures import architecture
+from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.snapshot import load_snapshot, save_snapshot
+from qsmbench.networks.weights import TrainedNetwork, load_network
 from qsmbench.provenance.manifest import read_manifest
 from qsmbench.provenance.record import read_jobs
 from qsmbench.report.display import read_display
@@ -95,6 +100,33 @@ def damaged_text(content: bytes, rng: np.random.Generator) -> bytes:
     return json.dumps(damaged_value(yaml.safe_load(content), rng)).encode()
 
 
+def damaged_network(content: bytes, rng: np.random.Generator) -> bytes:
+    """A weights file: other bytes, a text, or a sound torch file with a part left out or of a strange kind."""
+    if rng.random() < 0.5:
+        at = int(rng.integers(len(content)))
+        one_bit = content[:at] + bytes([content[at] ^ 1 << int(rng.integers(8))]) + content[at + 1 :]
+        return (one_bit, content[:at], damaged_bytes(content, rng), b"no weights\n")[
+            int(rng.choice(4, p=(0.5, 0.2, 0.2, 0.1)))
+        ]
+    value = torch.load(io.BytesIO(content), weights_only=True)
+    if rng.random() < 0.6:
+        value = damaged_value(value, rng)
+    else:
+        key = sorted(value["state"])[int(rng.integers(len(value["state"])))]
+        value["state"][key] = _strange_tensors(value["state"][key])[int(rng.integers(10))]
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def _strange_tensors(tensor):
+    return (
+        torch.zeros(1).expand(10**6, 10**6, 10**6), tensor.reshape(-1)[:0], tensor[None], tensor.to(torch.complex64),
+        tensor.int(), tensor * torch.nan, tensor.to_sparse(), tensor.to("meta"), tensor.reshape(-1)[:1].expand(10**6),
+        tensor.to(torch.float64) * 1e300,
+    )  # fmt: skip
+
+
 @dataclass
 class Reader:
     """A reader under attack.
@@ -164,6 +196,9 @@ def readers(folder: Path, results: Path) -> list[Reader]:
     shard = store / "chi/c/0/0/0/0"
     chunk = maps / "c/1/0/0/0"
 
+    weights, fit = folder / "network.pt", folder / "fit.pt"
+    little_network().save(weights)
+    save_snapshot(fit, {"network": little_network().state, "progress": [1, 0.5], "rows": [["1", "2"]]})
     display = copy / "report/display.json"
 
     def volume(name):
@@ -189,9 +224,26 @@ def readers(folder: Path, results: Path) -> list[Reader]:
         Reader("Zarr chunk", chunk, lambda: _one_map(maps)),
         Reader("Parquet", folder / "t.parquet", lambda: read_table(folder / "t.parquet")),
         Reader("display", display, lambda: read_display(display), damaged_text),
+        Reader("weights", weights, lambda: _usable(load_network(weights).module()), damaged_network),
+        Reader("checkpoint", fit, lambda: load_snapshot(fit, "the checkpoint"), damaged_bytes),
         Reader("manifest", copy / "manifest-sha256.txt", lambda: read_manifest(copy)),
         Reader("record of a job", record, lambda: read_jobs(copy), damaged_text),
     ]
+
+
+def _usable(module: torch.nn.Module) -> torch.nn.Module:
+    assert all(bool(torch.isfinite(p).all()) for p in module.parameters())
+    return module
+
+
+def little_network() -> TrainedNetwork:
+    """A network of a few weights that corrects two first maps."""
+    torch.manual_seed(0)
+    options = {"channels": 2, "levels": 2, "hidden": (4, 2)}
+    kind = architecture("meta-qsm", options)
+    options |= {"first_map": "tv", "first_map_regularization": [0.001, 0.01]}
+    scaling = Scaling(0.02, 0.05, (0.0, 0.0, 1.0), (0.3, 0.3, 0.3))
+    return TrainedNetwork("meta-qsm", options, scaling, kind.module(2).state_dict(), {"steps": 1})
 
 
 def _one_map(path: Path) -> object:

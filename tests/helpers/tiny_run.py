@@ -75,3 +75,19 @@ def run(folder: Path, *arguments: str) -> str:
     done = snakemake(folder, *arguments)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stderr
+
+
+def planned(folder: Path) -> dict[str, int]:
+    """How many jobs of each rule a dry run would start."""
+    done = snakemake(folder, "--cores", "2", "--dry-run", "--quiet", "host")
+    assert done.returncode == 0, done.stderr[-4000:]
+    lines = (done.stdout + done.stderr).splitlines()
+    if any("Nothing to be done" in line for line in lines):
+        return {}
+    # The statistics stand twice, before and after the jobs; each line is a rule's name and its number of jobs.
+    pairs = [line.split() for line in lines]
+    return {
+        p[0]: int(p[1])
+        for p in pairs
+        if len(p) == 2 and p[0].isidentifier() and p[1].isdigit() and p[0] not in ("total", "all")
+    }

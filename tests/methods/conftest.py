@@ -8,6 +8,13 @@ from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.weights import TrainedNetwork
 
+# What a network's file says of the maps that it corrects, by the end of its method's name.
+FIRST_MAPS = {
+    "": {},
+    "-tv": {"first_map": "tv", "first_map_regularization": [2e-3]},
+    "-wiener": {"first_map": "wiener", "first_map_regularization": [1.0]},
+}
+
 
 @pytest.fixture(scope="session")
 def weights_for(tmp_path_factory):
@@ -19,13 +26,12 @@ def weights_for(tmp_path_factory):
     for name, entry in METHODS.items():
         if not entry.needs_weights:
             continue
-        kind, corrects = entry.fixed["architecture"], entry.fixed["corrects"]
+        kind, first_map = entry.fixed["architecture"], FIRST_MAPS[entry.fixed["corrects"]]
         told = architecture(kind).knows_voxel_size
         options = {"channels": 4, "levels": 3} | ({"hidden": [8, 2]} if told else {})
         torch.manual_seed(0)
         halfwidth = (0.3, 0.3, 0.3) if told else (0.0, 0.0, 0.0)
         scaling = Scaling(0.02, 0.05, (0.0, 0.0, 0.7), halfwidth)
-        module = architecture(kind, options).module(int(corrects))
-        options |= {"first_map": "tv", "first_map_regularization": [2e-3]} if corrects else {}
-        TrainedNetwork(kind, options, scaling, module.state_dict()).save(folder / f"{name}.pt")
+        module = architecture(kind, options).module(len(first_map.get("first_map_regularization", ())))
+        TrainedNetwork(kind, options | first_map, scaling, module.state_dict()).save(folder / f"{name}.pt")
     return lambda name: folder / f"{name}.pt" if METHODS[name].needs_weights else None

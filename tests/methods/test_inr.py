@@ -198,7 +198,7 @@ def test_a_warm_start_is_saved_and_goes_on(small_scan, tmp_path):
     assert warm < cold
     with pytest.raises(InputError, match=r"the warm start .* is of .*'width': 16.*, not"):
         INRQSM(**SIREN | {"width": 8}, warm_start=str(file))(small_scan)
-    with pytest.raises(InputError, match="cannot read the warm start"):
+    with pytest.raises(InputError, match="does not exist; give another file, or none"):
         INRQSM(warm_start=str(tmp_path / "none.pt"))(small_scan)
 
 

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from opened_page import chromium
+from playwright.sync_api import Browser
 
+from qsmbench.config.load import check_config
 from qsmbench.data.layout import RunLayout
 from qsmbench.data.store import StoredSample, create_store, write_shard
 from qsmbench.report.build import build_report
@@ -80,6 +84,12 @@ def score_rows(set_name: str, n: int) -> list[dict[str, object]]:
                     }
                 )
     return rows
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -174,3 +184,49 @@ def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "one": store_set(layout, "one", 1, {"axis_codes": "LPS"}),
     }
     return Run(layout, sets)
+
+
+SPEC = {"role": "test", "samples_per_shard": 1, "recipe": {"shape": [12, 14, 10]}}
+
+
+@pytest.fixture
+def results(stored_run: Run, tmp_path: Path) -> Path:
+    """A results folder as the rules leave it."""
+    return results_folder(stored_run, tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def make_results(stored_run: Run) -> Callable[[Path], Path]:
+    """Make such a folder for several tests."""
+    return lambda root: results_folder(stored_run, root)
+
+
+def results_folder(stored_run: Run, root: Path) -> Path:
+    layout = RunLayout(root)
+    layout.report.mkdir(parents=True)
+    shutil.copy(stored_run.layout.all_scores, layout.all_scores)
+    # Names with a slash are no folders of the workflow's.
+    text = stored_run.layout.display.read_text().replace("synthetic/test", "test")
+    config = {
+        "synthetic": {"test": SPEC | {"n_samples": 5}, "one": SPEC | {"n_samples": 1}},
+        "networks": {"net": {"weights": "shipped:meta-qsm-tv"}},
+        "methods": {"tkd": {}, "l2": {}, "net": {"method": "meta-qsm", "network": "net"}},
+    }
+    resolved = check_config(config).model_dump(mode="json")
+    layout.display.write_text(json.dumps(json.loads(text) | {"config": resolved}))
+    scores = pd.read_parquet(layout.all_scores).replace({"set": {"synthetic/test": "test"}})
+    scores.to_parquet(layout.all_scores)
+    for name, stored in (("test", "synthetic/test"), ("one", "one")):
+        shutil.copytree(stored_run.layout.store(stored), layout.store(name))
+        for method in ("tkd", "l2", "net"):
+            shutil.copytree(stored_run.layout.maps(stored, method), layout.maps(name, method))
+    layout.training_record("net").parent.mkdir()
+    shutil.copy(stored_run.layout.training_record("net"), layout.training_record("net"))
+    layout.timings("test", "tkd").parent.mkdir(parents=True)
+    layout.timings("test", "tkd").write_text("scan,seconds\n0,1.0\n1,4.0\n2,2.0\n3,2.0\n")
+    layout.benchmark("reconstruct", "test", "tkd").parent.mkdir(parents=True)
+    layout.benchmark("reconstruct", "test", "tkd").write_text("s\tmax_rss\n9.5\t512.4\n")
+    layout.drawn("test").mkdir()
+    samples = [{"sample": i, "parameters": {"noise_sd": 0.001 * i}} for i in range(5)]
+    layout.shard_hashes("test", 0).write_text(json.dumps({"samples": samples}))
+    return layout.root

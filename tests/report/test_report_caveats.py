@@ -7,7 +7,7 @@ import pytest
 
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.build import build_report
-from qsmbench.report.caveats import footnotes, read_said
+from qsmbench.report.caveats import Footnotes, footnotes, read_said
 from qsmbench.report.display import read_display
 
 
@@ -63,6 +63,12 @@ def test_a_line_has_one_number_in_a_table(results):
     notes = footnotes(said | {("test", "net"): said["test", "tkd"]}, ["test"], ["tkd", "l2", "net"])
     assert notes.marks == {"tkd": (1,), "l2": (2, 3), "net": (1,)}
     assert len(notes.lines) == 3
+
+
+def test_numbers_at_a_row_are_in_order_and_ranges_where_they_follow_each_other():
+    notes = Footnotes({"a": (5, 6, 7, 1, 9, 10), "b": ()})
+    assert notes.at("a") == "1, 5–7, 9, 10"
+    assert notes.at("b") == notes.at("c") == ""
 
 
 def test_the_page_shows_them_as_text(results):

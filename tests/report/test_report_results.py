@@ -1,6 +1,5 @@
 """What a report reads of a results folder beside the scores, and rebuilding it from there."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -9,62 +8,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import qsmbench.report
 from qsmbench.benchmark.run import Run
 from qsmbench.cli.main import main
 from qsmbench.config.load import check_config
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.bibliography import bibliography, known_references
+from qsmbench.report.chosen import choose_subjects
 from qsmbench.report.conditions import Condition, condition_alt_text, condition_figure, voxel_size_conditions
 from qsmbench.report.display import Display, read_display
 from qsmbench.report.formats import to_latex, to_markdown, write_tables
 from qsmbench.report.results import costs
+from qsmbench.report.scripts import library
 from qsmbench.report.spectrum import MAGIC_ANGLE, N_BINS, relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.statistics import summarise
 from qsmbench.report.sweeps import Sweep, find_sweeps, sweep_alt_text, sweep_figure
 from qsmbench.report.tables import paper_table
-from qsmbench.report.viewer import OUTSIDE, build_viewer, nifti_bytes, niivue_script
+from qsmbench.report.viewer import OUTSIDE, build_viewer, nifti_bytes
 from qsmbench.report.volumes import Subject
 from qsmbench.report.zoom import strongest_source
-
-SPEC = {"role": "test", "samples_per_shard": 1, "recipe": {"shape": [12, 14, 10]}}
-
-
-@pytest.fixture
-def results(stored_run, tmp_path: Path) -> Path:
-    """A results folder as the rules leave it."""
-    layout = RunLayout(tmp_path / "results")
-    layout.report.mkdir(parents=True)
-    shutil.copy(stored_run.layout.all_scores, layout.all_scores)
-    # Names with a slash are no folders of the workflow's.
-    text = stored_run.layout.display.read_text().replace("synthetic/test", "test")
-    config = {
-        "synthetic": {"test": SPEC | {"n_samples": 5}, "one": SPEC | {"n_samples": 1}},
-        "networks": {"net": {"weights": "shipped:meta-qsm-tv"}},
-        "methods": {"tkd": {}, "l2": {}, "net": {"method": "meta-qsm", "network": "net"}},
-    }
-    resolved = check_config(config).model_dump(mode="json")
-    layout.display.write_text(json.dumps(json.loads(text) | {"config": resolved}))
-    scores = pd.read_parquet(layout.all_scores).replace({"set": {"synthetic/test": "test"}})
-    scores.to_parquet(layout.all_scores)
-    for name, stored in (("test", "synthetic/test"), ("one", "one")):
-        shutil.copytree(stored_run.layout.store(stored), layout.store(name))
-        for method in ("tkd", "l2", "net"):
-            shutil.copytree(stored_run.layout.maps(stored, method), layout.maps(name, method))
-    layout.training_record("net").parent.mkdir()
-    shutil.copy(stored_run.layout.training_record("net"), layout.training_record("net"))
-    layout.timings("test", "tkd").parent.mkdir(parents=True)
-    layout.timings("test", "tkd").write_text("scan,seconds\n0,1.0\n1,4.0\n2,2.0\n3,2.0\n")
-    layout.benchmark("reconstruct", "test", "tkd").parent.mkdir(parents=True)
-    layout.benchmark("reconstruct", "test", "tkd").write_text("s\tmax_rss\n9.5\t512.4\n")
-    layout.drawn("test").mkdir()
-    samples = [{"sample": i, "parameters": {"noise_sd": 0.001 * i}} for i in range(5)]
-    layout.shard_hashes("test", 0).write_text(json.dumps({"samples": samples}))
-    return layout.root
 
 
 def test_a_report_is_rebuilt_from_stored_scores_alone(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(results)]) == 0
-    assert "index.html (2." in capsys.readouterr().out
+    assert "index.html (3." in capsys.readouterr().out
     page = (results / "report/index.html").read_text(encoding="utf-8")
     assert 'id="viewer"' in page
     assert "RMSE against voxel size" not in page, "all samples have one voxel size"
@@ -212,23 +179,26 @@ def test_embedded_volumes_are_ppm_in_steps_of_a_ppb() -> None:
     assert image.header.get_data_dtype() == np.int16
 
 
-def test_the_budget_limits_the_viewer(run, display: Display) -> None:
+def test_the_budget_limits_the_viewer(run, display: Display, scores: pd.DataFrame) -> None:
     sets = {name: run.volumes(name) for name in display.sets}
-    whole = build_viewer(sets, display, 24.0)
+    choices = {name: choose_subjects(scores, display, name, data.names) for name, data in sets.items()}
+    whole = build_viewer(sets, display, 24.0, choices)
     assert whole is not None
     assert whole.shown == {"synthetic/test": (5, 5), "one": (1, 1)}
-    part = build_viewer(sets, display, whole.megabytes / 2)
+    part = build_viewer(sets, display, whole.megabytes / 2, choices)
     assert part is not None
     assert part.megabytes <= whole.megabytes / 2
     # One subject of each set before the second of any.
     assert part.shown["one"] == (1, 1)
-    assert build_viewer(sets, display, 0.0) is None
+    assert build_viewer(sets, display, 0.0, choices) is None
 
 
-def test_the_vendored_viewer_is_the_recorded_one() -> None:
-    script, version = niivue_script()
-    assert version == "0.69.0"
-    assert len(script) > 1e6
+@pytest.mark.parametrize(("name", "license"), [("niivue", "BSD-2-Clause"), ("d3", "ISC"), ("plot", "ISC")])
+def test_a_vendored_library_is_the_recorded_one_with_its_licence(name: str, license: str) -> None:
+    script = library(name)
+    assert script.license == license
+    assert len(script.text) > 1e5
+    assert (Path(qsmbench.report.__file__).parent / "vendor" / f"{name}.LICENSE").is_file()
 
 
 def sweep_set(size: tuple[float, float, float], **extra: object) -> dict[str, object]:

@@ -8,16 +8,21 @@ import time
 import nibabel as nib
 import numpy as np
 import pytest
-from mutations import damaged_text, readers
+import torch
+from mutations import damaged_text, little_network, readers
 from tampering import linked_copy, replace
 
 from qsmbench.audit.audit import Options, audit
+from qsmbench.cli.main import main
+from qsmbench.core.errors import InputError
+from qsmbench.data.nifti import write_volume
+from qsmbench.networks.weights import load_network
 
 N = 150
 NAMES = (
     *("NIfTI-1", "NIfTI-1, gzip", "NIfTI-1, scaled", "NIfTI-2, echoes", "NIfTI-2, gzip", "JSON sidecar", "YAML"),
     *("configuration", "Zarr group", "Zarr array", "Zarr shard", "Zarr map", "Zarr chunk", "Parquet", "display"),
-    *("manifest", "record of a job"),
+    *("weights", "checkpoint", "manifest", "record of a job"),
 )
 
 
@@ -37,6 +42,57 @@ def test_damaged_files_end_in_a_value_or_in_one_line(attacked, name, capfd):
     assert sum(counts.values()) == N and (counts["refused"] > 10 or name == "record of a job"), counts
     assert time.process_time() - started < 30
     assert capfd.readouterr().err == "", "libraries print nothing of their own"
+
+
+# What half an hour of benchmarks/fuzz.py found: lengths of 0, and keys of 5000 letters in a message.
+FOUND = (("Zarr array", 1020551643), ("Zarr array", 1020553365), ("display", 1020553320), ("weights", 1020556715))
+
+
+@pytest.mark.parametrize(("name", "seed"), FOUND)
+def test_what_was_found_once_is_refused_ever_after(attacked, name, seed):
+    assert attacked[name].attack(1, seed=seed) == {"read": 0, "refused": 1}
+
+
+def test_a_flipped_bit_of_a_weights_file_is_refused_or_changes_no_weight(tmp_path):
+    path = tmp_path / "network.pt"
+    network = little_network()
+    network.save(path)
+    sound, rng, refused = path.read_bytes(), np.random.default_rng(24), 0
+    for _ in range(300):
+        at = int(rng.integers(len(sound)))
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << int(rng.integers(8))]) + sound[at + 1 :])
+        try:
+            read = load_network(path)
+        except InputError as error:
+            refused += 1
+            assert len(str(error).splitlines()) == 1 and str(path) in str(error)
+            continue
+        assert (read.architecture, read.options, read.scaling) == (
+            network.architecture,
+            network.options,
+            network.scaling,
+        )
+        assert all(torch.equal(value, network.state[key]) for key, value in read.state.items())
+    # The rest are dates, modes and what fills a place between two entries.
+    assert refused > 150
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"these are words\n", "train or fetch it again"), (b"", "train or fetch it again"), (None, "does not exist")],
+)
+def test_no_weights_end_the_command_in_one_line(tmp_path, capsys, content, said):
+    path = tmp_path / "network.pt"
+    if content is not None:
+        path.write_bytes(content)
+    field = tmp_path / "field.nii.gz"
+    write_volume(field, np.full((8, 8, 8), 0.1, np.float32), np.eye(4))
+    out = tmp_path / "chi.nii.gz"
+    files = ["--local-field", str(field), "--mask", str(field), "--out", str(out), "--weights", str(path)]
+    assert main(["reconstruct", "meta-qsm", *files]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed and str(path) in printed and len(printed.strip().splitlines()) == 1
+    assert not out.exists()
 
 
 def test_nibabel_says_nothing_of_its_own_outside_pytest(tmp_path):

@@ -230,6 +230,20 @@ def test_a_report_of_a_hostile_folder_is_refused_in_one_line(results, tmp_path, 
         assert not {p for p in written if not p.startswith(("/dev/", str(out)))}
 
 
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_comparison_with_a_hostile_folder_ends_with_a_verdict_or_one_line(results, tmp_path, written, capsys, kind):
+    folder = linked_copy(results, tmp_path / "theirs")
+    HOSTILE[kind](folder)
+    written.clear()
+    started = time.perf_counter()
+    status = main(["diff", str(results), str(folder)])
+    assert time.perf_counter() - started < 20
+    said = capsys.readouterr()
+    assert status in {0, 1} or (status == 2 and len(said.err.strip().splitlines()) == 1), said.err
+    assert "\x1b" not in said.out + said.err
+    assert not {p for p in written if not p.startswith("/dev/")}, "a comparison writes what it is told to alone"
+
+
 def packed(results: Path, path: Path, *more: tuple[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for source in sorted(results.rglob("*")):
@@ -268,6 +282,7 @@ def test_odd_entries_of_a_zip_are_named(results, tmp_path, written, kind):
     verdict = audit(path, LOOK_ONLY)
     assert any(t in f.text for f in verdict.findings for t in text.split("|")), verdict.findings
     assert all(f.where.isprintable() for f in verdict.findings)
+    assert main(["diff", str(results), str(path)]) == 2
     assert not Path("/tmp/qsmbench-evil").exists()
     assert not {p for p in written if not p.startswith("/tmp/qsmbench-audit-")}
 

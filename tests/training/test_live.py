@@ -14,14 +14,16 @@ import qsmbench
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
+from qsmbench.methods.network_input import network_input
 from qsmbench.methods.registry import build
 from qsmbench.networks.architectures import architecture
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.weights import load_network
+from qsmbench.training.live.group import make_group
 from qsmbench.training.live.heads import load_heads, save_head
 from qsmbench.training.live.loss import live_loss
 from qsmbench.training.live.network import KINDS, conditions, new_network
-from qsmbench.training.live.pool import Patches, Pool
+from qsmbench.training.live.pool import Patches, Pool, scaled
 from qsmbench.training.live.settings import read_settings
 from qsmbench.training.live.state import LiveState
 from qsmbench.training.live.train import main, train_live
@@ -121,6 +123,55 @@ def test_tissue_counts_beside_a_bleed():
     assert live_loss(chi, patches, "huber", 4.0) == 0
     assert live_loss(tissue, patches, "huber", 4.0) > 5 * live_loss(bleed, patches, "huber", 4.0)
     assert live_loss(tissue, patches, "l1", 0.0) == pytest.approx(0.5 * 48 / 64)
+
+
+def test_frozen_norms_are_those_that_the_network_is_applied_with(heads, settings, tmp_path):
+    """Trained and applied alike: with frozen statistics training mode changes nothing, and they stay."""
+    state = LiveState.start(replace(read_settings(settings), freeze_norm=0.5), tmp_path, "cpu")
+    pool = Pool(load_heads(heads), state.spec)
+    norm = state.module.down[0].norms[0]
+    state.advance(pool.patches(0))
+    assert norm.training
+    state.advance(pool.patches(1))
+    expected = state.averaged.down[0].norms[0].running_var.clone()
+    state.advance(pool.patches(2))
+    assert not norm.training
+    assert torch.equal(norm.running_var, expected)
+    state.advance(pool.patches(3))
+    assert torch.equal(norm.running_var, expected)
+    assert torch.equal(state.averaged.down[0].norms[0].running_var, expected)
+
+
+def test_a_training_may_start_from_weights(heads, settings, tmp_path):
+    spec = read_settings(settings)
+    state = LiveState.start(spec, tmp_path / "one", "cpu")
+    state.advance(Pool(load_heads(heads), spec).patches(0))
+    state.export(weights := tmp_path / "start.pt")
+    further = LiveState.start(replace(spec, start=str(weights)), tmp_path / "other", "cpu")
+    assert further.step == 0
+    for name, value in state.averaged.state_dict().items():
+        assert torch.equal(further.module.state_dict()[name], value), name
+    with pytest.raises(InputError, match=r"start: .* is of meta-qsm .* not of mesa-qsm"):
+        LiveState.start(replace(spec, start=str(weights), architecture="mesa-qsm", options={}), tmp_path / "b", "cpu")
+
+
+def test_a_network_that_corrects_wiener_maps_sees_them_as_a_scan_s(heads, settings, tmp_path):
+    lines = "first_map: wiener\nfirst_map_regularization: [1.0, 0.25]\n"
+    settings.write_text(SETTINGS + lines, encoding="utf-8")
+    spec = read_settings(settings)
+    own = load_heads(heads)
+    pool = Pool(own, spec)
+    state = LiveState.start(spec, tmp_path, "cpu")
+    assert state.advance(pool.patches(0)) > 0
+    group = make_group(own, spec.samples, 0, 2)
+    scan = Scan(group.field[0], group.mask[0], Grid(tuple(group.field[0].shape), group.voxel_size))
+    seen = network_input(scan, state.scaling, "wiener", (1.0, 0.25))
+    inputs = scaled(group.channels(0)[None], group.scale[0], spec.chi_ratio)
+    torch.testing.assert_close(inputs[0], seen, rtol=1e-5, atol=1e-6)
+    state.export(weights := tmp_path / "corrects.pt")
+    assert build("meta-qsm-wiener", {}, weights)(scan).any()
+    with pytest.raises(InputError, match="correct the map of another method: they are method meta-qsm-wiener"):
+        build("meta-qsm-tv", {}, weights)(scan)
 
 
 def test_wrong_settings_are_told(heads, settings, tmp_path, capsys):

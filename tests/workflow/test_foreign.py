@@ -95,6 +95,17 @@ def test_the_audit_passes(ran):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_without_the_package_the_audit_passes_and_says_what_it_left_out(ran, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(os.environ["PYTHONPATH"].split(os.pathsep)[1:]))
+    words = ["audit", "results", "--recompute", "1", "--rescore", "0", "--output", "audit-2"]
+    command = [sys.executable, "-m", "qsmbench.cli.main", *words]
+    done = subprocess.run(command, cwd=ran, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = json.loads((ran / "audit-2/audit.json").read_text())["checks"]
+    skipped = [line for check in checks for line in check["skipped"]]
+    assert "Maps of my-own-qsm: its package is not installed here; they need my-own-qsm 0.1.0." in skipped
+
+
 def test_a_changed_folder_makes_its_own_maps_again_and_no_others(ran):
     before = {path: path.stat().st_mtime_ns for path in Path(ran / "results/reconstructions/test").glob("*.json")}
     script = ran / "their-qsm/recon.py"

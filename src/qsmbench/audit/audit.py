@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -20,11 +18,11 @@ from qsmbench.audit.environment import check_environment
 from qsmbench.audit.integrity import check_crate, check_files
 from qsmbench.audit.run_folder import RunFolder
 from qsmbench.audit.tables import check_tables
-from qsmbench.audit.unpack import unpack
+from qsmbench.audit.unpack import opened
 from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import generator_for
-from qsmbench.data.regular import Odd, odd_entries
+from qsmbench.data.regular import Odd
 from qsmbench.provenance.crate import crate_digest
 from qsmbench.provenance.crate_graph import CONFIG
 from qsmbench.provenance.manifest import MANIFEST
@@ -122,17 +120,10 @@ def audit(results: Path, options: Options, say: Callable[[str], None] | None = N
     Raises:
         InputError: no such folder, or one without a crate and manifest.
     """
-    with ExitStack() as stack:
+    with opened(results) as (folder, found):
         verdict = Verdict(shown(results.resolve().name), "", "", code_version(), options)
-        if results.is_dir():
-            folder, odd = results, odd_entries(results)
-        elif results.is_file():
-            temporary = stack.enter_context(TemporaryDirectory(prefix="qsmbench-audit-"))
-            folder, odd = unpack(results, Path(temporary))
-        else:
-            raise InputError(f"{results} does not exist; give a results folder or a zip of one")
         run = RunFolder(folder, options.threads)
-        if not odd:
+        if not (odd := found):
             verdict.digest = crate_digest(folder)
             odd = _unlisted(run)
         if odd:
@@ -150,7 +141,8 @@ def audit(results: Path, options: Options, say: Callable[[str], None] | None = N
             check.close(time.process_time() - started)
             verdict.checks.append(check)
             if say is not None:
-                say(f"{check.name}: {check.n or '-'}; {_count(len(check.findings))}, {check.seconds:.1f} s")
+                left = f", {len(check.skipped)} left out (see the page)" if check.skipped else ""
+                say(f"{check.name}: {check.n or '-'}; {_count(len(check.findings))}{left}, {check.seconds:.1f} s")
         return verdict
 
 

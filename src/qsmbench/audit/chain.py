@@ -9,13 +9,15 @@ import json
 from typing import Any
 
 from qsmbench.audit.check import Check
-from qsmbench.audit.run_folder import RunFolder
+from qsmbench.audit.run_folder import RunFolder, told_methods
 from qsmbench.benchmark.steps.registry import COMMANDS
 from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.provenance.crate_graph import CONFIG, README
 from qsmbench.provenance.record import ENVIRONMENTS, JobRecord, makers
 
+# Jobs that remove a background.
+_FIELDS = ("prepare", "derive-fields")
 # What no job of this package writes: Snakemake's times, and what describes the run.
 _UNMADE = ("benchmarks/", "provenance/", README)
 
@@ -78,8 +80,8 @@ def _check_told(run: RunFolder, check: Check) -> None:
         try:
             with reading(job.path):
                 wildcards = job.content["wildcards"]
-                prepared_by_others = job.command == "prepare" and wildcards.get("set") in run.foreign_sets
-                if wildcards.get("run") in run.foreign or prepared_by_others:
+                made_by_others = job.command in _FIELDS and wildcards.get("set") in run.foreign_sets
+                if wildcards.get("run") in run.foreign or made_by_others:
                     check.notes.append(f"{job.path} is of a program of somebody else's, which an audit does not open.")
                     continue
                 expected = json.loads(json.dumps(step.told(of, **wildcards)))
@@ -89,9 +91,16 @@ def _check_told(run: RunFolder, check: Check) -> None:
         if "data" in told and "data" not in expected:
             check.notes.append(f"{job.path}: the data set that it read is not here; its files were not compared.")
             told = {key: value for key, value in told.items() if key != "data"}
+        if run.absent.keys() & (methods := told_methods(told)).keys():
+            told = {**told, "methods": {name: _here(entry, name in run.absent) for name, entry in methods.items()}}
         if _stated(told) != _stated(expected):
             where = f"{_first_difference(_stated(expected), _stated(told))}, as {job.text} was told"
             check.find("contradiction", CONFIG, where)
+
+
+def _here(entry: Any, absent: bool) -> Any:
+    """What was told of a method, without the package that it comes from where that is not installed here."""
+    return {k: v for k, v in entry.items() if k != "origin"} if absent and isinstance(entry, dict) else entry
 
 
 def _stated(value: Any) -> Any:

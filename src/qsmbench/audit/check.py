@@ -13,8 +13,8 @@ Kind = Literal["missing", "changed", "added", "contradiction", "cell", "recomput
 T = TypeVar("T")
 
 # A folder in which nothing is right must not fill the auditor's disk with its findings.
-_MOST = 2000
-_LONGEST = 600
+MOST_LINES = 2000
+LONGEST_TEXT = 600
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Check:
 
     def find(self, kind: Kind, where: str, text: str) -> None:
         """Add a finding; names and texts may be a stranger's, and are kept as they can be shown."""
-        if len(self.findings) < _MOST:
-            self.findings.append(Finding(kind, shown(where)[:_LONGEST], shown(text)[:_LONGEST]))
-        elif len(self.findings) == _MOST:
-            self.findings.append(Finding(kind, "more", f"more than {_MOST} findings; the others are not listed"))
+        if len(self.findings) < MOST_LINES:
+            self.findings.append(Finding(kind, shown(where)[:LONGEST_TEXT], shown(text)[:LONGEST_TEXT]))
+        elif len(self.findings) == MOST_LINES:
+            self.findings.append(Finding(kind, "more", f"more than {MOST_LINES} findings; the others are not listed"))
 
     def guarded(self, where: str, look: Callable[[], T], otherwise: T, kind: Kind = "changed") -> T:
         """Look; whatever a damaged file makes the look raise is a finding, and not the end of the audit."""
@@ -74,5 +74,5 @@ class Check:
         """Note the time, and make what is said fit to be shown, each line once."""
         self.seconds = round(seconds, 2)
         self.n = shown(self.n)
-        self.notes = [shown(line)[:_LONGEST] for line in dict.fromkeys(self.notes)][:_MOST]
-        self.skipped = [shown(line)[:_LONGEST] for line in dict.fromkeys(self.skipped)][:_MOST]
+        self.notes = [shown(line)[:LONGEST_TEXT] for line in dict.fromkeys(self.notes)][:MOST_LINES]
+        self.skipped = [shown(line)[:LONGEST_TEXT] for line in dict.fromkeys(self.skipped)][:MOST_LINES]

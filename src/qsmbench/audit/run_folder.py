@@ -14,6 +14,8 @@ from qsmbench.config.model import Config
 from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
+from qsmbench.methods.registry import METHODS
+from qsmbench.preparation.settings import ForeignRemoval
 from qsmbench.provenance.crate_graph import CONFIG
 from qsmbench.provenance.manifest import files_of, hash_files, read_manifest
 from qsmbench.provenance.record import JobRecord, read_jobs
@@ -92,10 +94,23 @@ class RunFolder:
         return frozenset(name for name in self.config.methods if self.of.method(name) == "command")
 
     @cached_property
+    def absent(self) -> dict[str, str]:
+        """Entries whose method is of a package that is not installed here, by its jobs' records: the package."""
+        found = {}
+        for job in self.jobs:
+            for name, told in told_methods(job.content.get("told")).items():
+                origin = told.get("origin") if isinstance(told, dict) else None
+                if name not in self.config.methods or not isinstance(origin, dict) or "distribution" not in origin:
+                    continue
+                if self.of.method(name) not in METHODS:
+                    found[name] = f"{origin['distribution']} {origin.get('version', '')}"
+        return found
+
+    @cached_property
     def foreign_sets(self) -> frozenset[str]:
         """Sets whose background is removed by a program of somebody else's."""
-        sets = {name: self.of.prepared_set(name).preparation.background for name in self.of.prepared}
-        return frozenset(name for name, removal in sets.items() if removal.kind == "command")
+        sets = self.config.acquisitions.items()
+        return frozenset(name for name, spec in sets if isinstance(spec.removal, ForeignRemoval))
 
     @property
     def layout(self) -> RunLayout:
@@ -123,3 +138,9 @@ class RunFolder:
     def has(self, path: str | Path) -> bool:
         """Whether a file or folder is there."""
         return (self.path / path).exists()
+
+
+def told_methods(told: Any) -> dict[str, Any]:
+    """What a job was told of methods; nothing where a stranger's record has something else there."""
+    methods = told.get("methods") if isinstance(told, dict) else None
+    return methods if isinstance(methods, dict) else {}

@@ -15,11 +15,9 @@ from qsmbench.audit.run_folder import RunFolder
 from qsmbench.benchmark.display import display as make_display
 from qsmbench.core.errors import InputError
 from qsmbench.data.layout import RunLayout
-from qsmbench.report.comparisons import compare
+from qsmbench.report.all_tables import all_tables
 from qsmbench.report.display import Display, read_display
-from qsmbench.report.formats import make_tables
 from qsmbench.report.scores import read_scores
-from qsmbench.report.statistics import summarise
 
 _LAYOUT = RunLayout(Path())
 TABLES, DISPLAY = str(_LAYOUT.tables), str(_LAYOUT.display)
@@ -36,8 +34,8 @@ def check_tables(run: RunFolder, check: Check) -> pd.DataFrame:
         display = read_display(run.path / DISPLAY)
         check.guarded(DISPLAY, partial(_check_display, run, check, display), None)
         scores = read_scores(run.layout.all_scores, display)
-        summary = summarise(scores, display)
-        return scores, summary, make_tables(summary, display, compare(scores, display))
+        made = all_tables(scores, display)
+        return scores, made.summary, made.texts
 
     found = check.guarded("scores.parquet: no tables can be made of it", remade, None)
     if found is None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import resource
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from qsmbench.core.damage import is_plain, reading, shown
 from qsmbench.core.errors import InputError
-from qsmbench.data.regular import DEEPEST, LONGEST_PATH, MOST_FILES, Odd
+from qsmbench.data.regular import DEEPEST, LONGEST_PATH, MOST_FILES, Odd, odd_entries
 from qsmbench.provenance.manifest import CRATE
 
 # A run of the default configuration packs to 99 % of its size, one of text alone to 5 %; 42.zip to a millionth.
@@ -23,6 +26,25 @@ MOST_RATIO = 200
 # Ratios of little files say nothing.
 _LITTLE = 100 << 20
 _PIECE = 1 << 20
+
+
+@contextmanager
+def opened(results: Path) -> Iterator[tuple[Path, list[Odd]]]:
+    """A results folder as it is, or what a zip of one holds for as long as the block runs, in a temporary folder.
+
+    Yields:
+        The folder and what is odd in it: where anything is, nothing in the folder may be opened.
+
+    Raises:
+        InputError: neither a folder nor a zip of one.
+    """
+    if results.is_dir():
+        yield results, odd_entries(results)
+    elif results.is_file():
+        with TemporaryDirectory(prefix="qsmbench-audit-") as temporary:
+            yield unpack(results, Path(temporary))
+    else:
+        raise InputError(f"{shown(results)} does not exist; give a results folder or a zip of one")
 
 
 def unpack(packed: Path, out: Path) -> tuple[Path, list[Odd]]:
@@ -42,7 +64,9 @@ def unpack(packed: Path, out: Path) -> tuple[Path, list[Odd]]:
         entries = file.infolist()
         crates = [i.filename for i in entries if PurePosixPath(i.filename).name == CRATE]
         if not crates:
-            raise InputError(f"{shown(packed)} holds no {CRATE}; zip a whole results folder")
+            raise InputError(
+                f"{shown(packed)} holds no {CRATE}; zip a whole results folder; see docs/reproducibility.md"
+            )
         root = min(crates, key=lambda name: (name.count("/"), name)).removesuffix(CRATE)
         odd = _odd(entries, root, packed.stat().st_size, shutil.disk_usage(out).free)
         if not odd:

@@ -26,5 +26,5 @@ def set_up(threads: int | None = 1, device: str = "auto") -> str:
         return "cpu"
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise InputError("--device cuda: torch finds no CUDA device; use --device cpu")
+        raise InputError("--device cuda: torch finds no CUDA device; use --device cpu, or see docs/installation.md")
     return "cuda" if available else "cpu"

@@ -8,15 +8,14 @@ attempt's number of times as much after a failure, and never more than the site 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from qsmbench.benchmark.first_run import FirstRun, known
 from qsmbench.benchmark.run import Run
@@ -25,6 +24,7 @@ from qsmbench.benchmark.steps.contract import Job
 from qsmbench.benchmark.steps.registry import STEPS, jobs
 from qsmbench.config.model import Config
 from qsmbench.config.networks import GivenNetwork, Network
+from qsmbench.core.section import Section
 from qsmbench.methods.registry import METHODS
 from qsmbench.networks.contract import Architecture
 from qsmbench.training.memory import KEPT_MAPS_MB
@@ -36,18 +36,22 @@ MEMORY_MARGIN, TIME_MARGIN = 1.5, 4.0
 TRAINING_MARGIN = 1.5
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MethodRate(_Part):
+class MethodRate(Section):
     """What a method adds: by million voxels of all volumes, and of one."""
 
     seconds: float
     memory_mb: float
 
 
-class NetworkRate(_Part):
+class VariantRate(MethodRate):
+    """What a method adds with options that change its costs."""
+
+    method: str
+    options: dict[str, Any]
+    source: str
+
+
+class NetworkRate(Section):
     """What networks cost."""
 
     core_tflops: float
@@ -57,11 +61,12 @@ class NetworkRate(_Part):
     source: str
 
 
-class Rates(_Part):
+class Rates(Section):
     """rates.yaml."""
 
     methods: dict[str, MethodRate]
     methods_source: str
+    variants: tuple[VariantRate, ...]
     networks: NetworkRate
 
 
@@ -181,15 +186,26 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
 
 def _rate_of(job: Job, config: Config) -> MethodRate:
     """What was measured, or told by a first small run with the same options; else that of `other`."""
-    methods = read_rates().methods
-    if (measured := methods.get(str(job.method))) is not None:
-        return measured
     key = job.wildcards[1 if job.rule == "reconstruct" else 0] if job.wildcards else ""
-    other = methods["other"]
+    options = config.methods[key].options if key in config.methods else {}
+    if (measured := measured_rate(str(job.method), options)) is not None:
+        return measured
+    other = read_rates().methods["other"]
     if key not in config.methods:
         return other
     found = _told(str(job.method), json.dumps(config.methods[key].options, default=str))
     return other if found is None else MethodRate(seconds=found.seconds_mvoxel, memory_mb=other.memory_mb)
+
+
+def measured_rate(method: str, options: Mapping[str, Any]) -> MethodRate | None:
+    """What was measured of a method; where it was with some of these options, with the most of them."""
+    rates = read_rates()
+    variants = [
+        variant
+        for variant in rates.variants
+        if variant.method == method and all(options.get(key) == value for key, value in variant.options.items())
+    ]
+    return max(variants, key=lambda variant: len(variant.options), default=rates.methods.get(method))
 
 
 # Asked once for each resource of each job.

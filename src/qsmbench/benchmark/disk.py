@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from qsmbench.benchmark.run import Run
-from qsmbench.data.disk import check_space, folder_bytes, free_bytes, map_bytes, size_text
+from qsmbench.data.disk import (
+    check_space,
+    folder_bytes,
+    free_bytes,
+    inspection_bytes,
+    map_bytes,
+    report_bytes,
+    size_text,
+)
 
 
 def disk_need(of: Run) -> dict[str, int]:
-    """About how many bytes each set that the run makes takes, and at most how many all reconstructions do.
+    """About how many bytes each set that the run makes takes; at most how many maps, inspections and the report do.
 
     A folder of one's own is not counted, nor are maps of its scans: their shapes are not known before it is read.
     """
     sets = {name: of.any_set(name) for name in (*of.config.synthetic, *of.config.acquisitions)}
     need = {name: size for name, scans in sets.items() if (size := scans.disk_bytes())}
-    maps = sum(map_bytes(scans.shape, len(scans.members)) for name, scans in of.sets.items() if name in need)
-    return need | {"reconstructions": maps * len(of.config.methods)}
+    known = of.pairs(name for name in of.sets if name in need)
+    maps = sum(map_bytes(of.sets[name].shape, len(of.sets[name].members)) for name, _ in known)
+    looks = sum(inspection_bytes(spec.n_samples) for spec in of.config.synthetic.values())
+    shown, viewer = of.config.report.subjects_shown, of.config.report.viewer_megabytes
+    return need | {
+        "reconstructions": maps,
+        "inspection": looks,
+        "report": report_bytes(len(of.sets), shown, len(of.config.methods), viewer),
+    }
 
 
 def disk_plan(of: Run) -> str:
@@ -30,6 +45,8 @@ def check_disk(of: Run) -> None:
     need, layout = disk_need(of), of.layout
     folders = [layout.store(name).parent for name in list(of.config.synthetic)[:1]]
     folders += [folder for name in of.simulated for folder in (layout.raw(name), layout.prepared(name))]
-    folders += [layout.maps(name, run) for name in of.sets if name in need for run in of.config.methods]
+    folders += [layout.maps(name, run) for name, run in of.pairs(name for name in of.sets if name in need)]
+    folders += [layout.inspection(name)[0].parent for name in of.config.synthetic]
+    folders += [layout.page.parent]
     done = sum(folder_bytes(folder) for folder in folders)
     check_space(layout.root, max(0, sum(need.values()) - done), "what is still to be made")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from typing import Any
 
 from qsmbench.benchmark.run import Run
-from qsmbench.config.model import Config
+from qsmbench.config.model import Config, MethodRun
 from qsmbench.config.networks import Network
 from qsmbench.core.hashes import json_hash
 from qsmbench.foreign.manifest import read_manifest
-from qsmbench.methods.registry import find
+from qsmbench.methods.registry import Entry, find
 from qsmbench.metrics.registry import METRICS
 from qsmbench.networks.weights import load_network
 from qsmbench.provenance.version import code_version
@@ -21,7 +23,15 @@ def display(of: Run) -> dict[str, Any]:
     for key, run in config.methods.items():
         entry = find(run.method or key)
         options = entry.resolved(run.options)
-        methods[key] = {"label": run_label(config, key), "doi": entry.doi, "method": entry.name, "options": options}
+        methods[key] = {
+            "label": run_label(config, key),
+            "doi": entry.doi,
+            "method": entry.name,
+            "options": options,
+            "summary": _summary(entry),
+            "begins": _begins(run),
+            "option_notes": {f.name: f.metadata.get("doc", "") for f in fields(entry.method) if f.name in options},
+        }
     sets = {
         name: {"label": config.sets[name].label or name, "description": scans.description}
         for name, scans in of.sets.items()
@@ -52,6 +62,16 @@ def display(of: Run) -> dict[str, Any]:
         "tables": {name: table.model_dump(mode="json") for name, table in config.report.tables.items()},
         "trained_range": trained_range(config),
     }
+
+
+def _summary(entry: Entry) -> str:
+    """The first paragraph of the method's docstring, in one line."""
+    return " ".join(inspect.cleandoc(entry.method.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _begins(run: MethodRun) -> str:
+    """Whether a run begins at the local field, or earlier as a whole pipeline does."""
+    return "earlier" if run.command is not None and read_manifest(run.command).stage != "dipole" else "field"
 
 
 def run_label(config: Config, key: str) -> str:

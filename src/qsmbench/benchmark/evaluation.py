@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import json_hash
+from qsmbench.core.spread import Spread, one_by_one
 from qsmbench.data.atomic import atomic_path
 from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.registry import METRICS, Score, score_case, whole_mask_metrics
@@ -28,12 +30,21 @@ COLUMNS = (
 
 
 def evaluate(
-    scans: ScanSet, run: str, *, maps: Path, status: Path, metrics: Iterable[str], seed: int, out: Path
+    scans: ScanSet,
+    run: str,
+    *,
+    maps: Path,
+    status: Path,
+    metrics: Iterable[str],
+    seed: int,
+    out: Path,
+    spread: Spread = one_by_one,
 ) -> None:
     """Score every map of one method on a set and write the rows as Parquet.
 
-    One scan is in memory at a time. Its rows go into a journal beside ``out`` as soon as they are there; a run that was
-    ended goes on with the scans that the journal lacks, and takes none whose map, data, metrics or code changed.
+    One scan is in memory at a time, on each worker where the work is spread. Its rows go into a journal beside ``out``
+    as soon as they are there; a run that was ended goes on with the scans that the journal lacks, and takes none whose
+    map, data, metrics or code changed.
 
     Args:
         scans: the set.
@@ -43,6 +54,7 @@ def evaluate(
         metrics: names; none: every metric.
         seed: of the run.
         out: Parquet to write.
+        spread: how scans are gone through, a cluster's workers say; the rows do not depend on it.
 
     Raises:
         InputError: an unknown metric, or maps that are not of this set.
@@ -56,17 +68,27 @@ def evaluate(
         )
     common = common_columns(scans.name, run, made, seed)
     journal = Journal(out.with_name(f".{out.name}.journal"))
-    rows: list[dict[str, Any]] = []
-    for name in tqdm(scans.names, unit="scan", desc=f"{run} on {scans.name}", disable=None):
-        result, data_hash = results[name], scans.data_hash(name)
-        key = json_hash([common, result, data_hash, names])
-        scores = journal.find(name, key)
-        if scores is None:
-            scores = score_map(scans, name, scans.read_map(maps, name), names) if result["status"] == "ok" else []
-            journal.add(name, key, scores)
-        rows += score_rows(common, name, result, scores=scores, data_hash=data_hash, names=names)
+    keys = {name: json_hash([common, results[name], scans.data_hash(name), names]) for name in scans.names}
+    done = {name: journal.find(name, key) for name, key in keys.items()}
+    missing = [name for name, scores in done.items() if scores is None and results[name]["status"] == "ok"]
+    work = spread(partial(score_stored, scans, maps, names), missing)
+    for name, scores in tqdm(work, total=len(missing), unit="scan", desc=f"{run} on {scans.name}", disable=None):
+        journal.add(name, keys[name], scores)
+        done[name] = scores
+    rows = [
+        row
+        for name in scans.names
+        for row in score_rows(
+            common, name, results[name], scores=done[name] or [], data_hash=scans.data_hash(name), names=names
+        )
+    ]
     write_scores(pd.DataFrame(rows, columns=list(COLUMNS)), out)
     journal.remove()
+
+
+def score_stored(scans: ScanSet, maps: Path, metrics: Sequence[str], name: str) -> list[Score]:
+    """Score the map of one scan that lies in the folder ``maps``; see :func:`score_map`."""
+    return score_map(scans, name, scans.read_map(maps, name), metrics)
 
 
 def score_map(scans: ScanSet, name: str, chi: np.ndarray | None, metrics: Sequence[str]) -> list[Score]:

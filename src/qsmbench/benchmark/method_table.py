@@ -17,6 +17,7 @@ from qsmbench.data.atomic import write_text_atomic
 from qsmbench.metrics.case import WHOLE_MASK
 from qsmbench.metrics.registry import METRICS
 from qsmbench.report.formats import markdown
+from qsmbench.report.tables import fixed
 
 SHOWN = ("rmse", "hfen", "ssim", "xsim")
 
@@ -32,15 +33,14 @@ def write_method_table(of: Run) -> None:
     sections = []
     for name in of.scored:
         scans, rows = of.sets[name], []
-        for run in config.methods:
+        for run in of.methods_of(name):
             costs = pd.read_csv(layout.timings(name, run))
-            values = [means.get((name, run, m)) for m in shown]
             status = json.loads(layout.map_status(name, run).read_text(encoding="utf-8"))
             rows.append(
                 [
                     markdown(run_label(config, run)),
                     _parameters(status["options"]),
-                    *(f"{v:.{1 if METRICS[m].unit == '%' else 3}f}" for m, v in zip(shown, values, strict=True) if v),
+                    *(_score(m, means.get((name, run, m))) for m in shown),
                     *([f"{costs['seconds'].mean():.3g}", f"{costs['peak_mb'].max() / 1000:.1f}"] if len(costs) else []),
                 ]
             )
@@ -56,6 +56,10 @@ def write_method_table(of: Run) -> None:
         )
     notes = [_tuning_note(of, run) for run, m in config.methods.items() if m.tuning is not None]
     write_text_atomic(layout.method_table, "\n\n".join([*sections, *notes]) + "\n")
+
+
+def _score(metric: str, value: float | None) -> str:
+    return "–" if value is None else fixed(value, 1 if METRICS[metric].unit == "%" else 3)
 
 
 def _parameters(options: dict[str, Any]) -> str:

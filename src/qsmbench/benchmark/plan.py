@@ -6,7 +6,15 @@ from collections import defaultdict
 
 from tabulate import tabulate
 
-from qsmbench.benchmark.costs import MEMORY_MARGIN, TIME_MARGIN, TRAINING_MARGIN, cost, read_rates, request
+from qsmbench.benchmark.costs import (
+    MEMORY_MARGIN,
+    TIME_MARGIN,
+    TRAINING_MARGIN,
+    cost,
+    measured_rate,
+    read_rates,
+    request,
+)
 from qsmbench.benchmark.disk import disk_need
 from qsmbench.benchmark.first_run import known
 from qsmbench.benchmark.run import Run
@@ -74,9 +82,10 @@ def plan(of: Run, site: Site) -> str:
 
 def unmeasured(config: Config) -> dict[str, str]:
     """Entries of `methods` whose method nobody measured, with that method; of networks the operations are known."""
-    rates = read_rates().methods
     entries = {key: run.method or key for key, run in config.methods.items() if run.network is None}
-    return {key: method for key, method in entries.items() if method not in rates}
+    return {
+        key: method for key, method in entries.items() if measured_rate(method, config.methods[key].options) is None
+    }
 
 
 def _assumptions(config: Config, site: Site, by_rule: dict[str, list[Job]], gpu_gb: list[float]) -> list[str]:

@@ -60,6 +60,6 @@ def reconstruct(
     weights_hash = "" if weights is None else sha256_of(weights)
     write_text_atomic(timings, runner.times)
     made = {"method": method, "options": options, "weights_sha256": weights_hash, "scans": rows}
-    if came_from := origin(method, options):
+    if came_from := origin(method, options) | dict(runner.method.ran_in):
         made["origin"] = came_from
     write_json_atomic(status, made)

@@ -11,9 +11,11 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
-from qsmbench.networks.weights import check_network
+from qsmbench.networks.shipped import suffix_of
+from qsmbench.networks.weights import check_network, load_start
 from qsmbench.preparation.background.command import manifest_of
 from qsmbench.preparation.settings import ForeignRemoval
+from qsmbench.sets.derived import RemovalSet
 
 
 def _check_first_maps(config: Config, entry: Entry, network: str | None) -> None:
@@ -21,10 +23,12 @@ def _check_first_maps(config: Config, entry: Entry, network: str | None) -> None
     corrects, section = entry.fixed.get("corrects"), config.networks.get(network or "")
     if corrects is None or not isinstance(section, Network):
         return
-    if corrects != (section.first_map is not None):
-        other = entry.name.removesuffix("-tv") if corrects else f"{entry.name}-tv"
-        what = "sees the field alone" if corrects else "corrects the map of another method (first_map)"
-        raise InputError(f"network {network} {what}: that is method {other}")
+    suffix = suffix_of(section.first_map)
+    if corrects != suffix:
+        what = (
+            f"corrects the map of another method (first_map: {section.first_map})" if suffix else "sees the field alone"
+        )
+        raise InputError(f"network {network} {what}: that is method {entry.name.removesuffix(corrects)}{suffix}")
 
 
 def check_against_registries(config: Config, name: str) -> None:
@@ -51,19 +55,21 @@ def check_against_registries(config: Config, name: str) -> None:
         except InputError as error:
             complaints.append(f"{name}: methods.{key}: {error}")
     for key, spec in config.acquisitions.items():
-        removal = getattr(getattr(spec, "preparation", None), "background", None)
-        if isinstance(removal, ForeignRemoval):
+        if isinstance(removal := spec.removal, ForeignRemoval):
             try:
                 manifest_of(removal)
             except InputError as error:
-                complaints.append(f"{name}: acquisitions.{key}.preparation.background: {error}")
+                place = "background" if isinstance(spec, RemovalSet) else "preparation.background"
+                complaints.append(f"{name}: acquisitions.{key}.{place}: {error}")
     for key, network in config.networks.items():
-        weights_key = "start" if isinstance(network, Network) else "weights"
-        if (file := getattr(network, weights_key)) is not None:
-            try:
-                check_network(file)
-            except InputError as error:
-                complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
+        try:
+            if not isinstance(network, Network):
+                check_network(network.weights)
+            elif network.start is not None:
+                load_start(network.start, network.architecture, network.options)
+        except InputError as error:
+            weights_key = "start" if isinstance(network, Network) else "weights"
+            complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")
     for metric in config.evaluation.metrics:
         if metric not in METRICS:
             known = ", ".join(METRICS)

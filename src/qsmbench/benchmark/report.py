@@ -24,7 +24,12 @@ def missing_maps(of: Run, shown: Display) -> list[str]:
     lines = []
     for name in shown.sets:
         there = name in of.sets and of.sets[name].folder.is_dir()
-        missing = [run for run in shown.methods if not (there and of.layout.maps(name, run).is_dir())]
+        missing = [run for run in _shown(of, shown, name) if not (there and of.layout.maps(name, run).is_dir())]
         if missing:
             lines.append(f"no volumes of {', '.join(missing)} on {name}: tables only")
     return lines
+
+
+def _shown(of: Run, shown: Display, name: str) -> list[str]:
+    """Methods that a set should have maps of."""
+    return [run for run in shown.methods if name not in of.sets or run in of.methods_of(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,15 @@ class Run:
         """A set that methods are run on, or one to train or tune on."""
         found = self.sets.get(name)
         return self.config.synthetic[name].open(self.layout, name) if found is None else found
+
+    def methods_of(self, name: str) -> list[str]:
+        """The entries of the configuration's methods that are run on a set, in their order."""
+        only = self.config.sets[name].methods
+        return [run for run in self.config.methods if not only or run in only]
+
+    def pairs(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Every set of these with every method that is run on it."""
+        return [(name, run) for name in names for run in self.methods_of(name)]
 
     def method(self, run: str) -> str:
         """The method of an entry of the configuration, by its name in the registry."""

@@ -36,5 +36,7 @@ def read_site(path: Path) -> Site:
     try:
         return Site.model_validate(read_mapping(path, "site file"))
     except ValidationError as error:
-        lines = [f"site file {path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"site file {path}: {'.'.join(map(str, e['loc']))}: {e['msg']}; see docs/cluster.md" for e in error.errors()
+        ]
         raise InputError("\n".join(lines)) from error

@@ -42,5 +42,6 @@ def run(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     write_dataset(spec, arguments.name, arguments.out_dir)
-    for subject in spec.subjects:
+    for number, subject in enumerate(spec.subjects, 1):
         acquire_subject(spec, arguments.name, subject, arguments.seed, arguments.out_dir)
+        print(f"{number} of {len(spec.subjects)}: {arguments.out_dir}/sub-{subject}", flush=True)

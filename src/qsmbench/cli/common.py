@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,6 +23,17 @@ def add_compute_arguments(parser: argparse.ArgumentParser, threads: int | None =
     )
 
 
+def add_dask(parser: argparse.ArgumentParser) -> None:
+    """Declare where the work may be spread to."""
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        default=os.environ.get("QSMBENCH_DASK") or None,
+        help="scheduler of a dask cluster, tcp://HOST:PORT, whose workers do the work (default: $QSMBENCH_DASK, else "
+        "this process alone); see docs/cluster.md",
+    )
+
+
 def set_up_compute(arguments: argparse.Namespace) -> str:
     """Fix threads and determinism; return the device's name for torch.
 
@@ -31,7 +43,7 @@ def set_up_compute(arguments: argparse.Namespace) -> str:
     return set_up(arguments.threads, arguments.device)
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, str]:
+def parse_options(pairs: Sequence[str], argument: str = "--option") -> dict[str, str]:
     """Read NAME=VALUE pairs.
 
     Raises:
@@ -41,9 +53,9 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise InputError(f"--option takes NAME=VALUE, got '{pair}'")
+            raise InputError(f"{argument} takes NAME=VALUE, got '{pair}'")
         if name in options:
-            raise InputError(f"--option {name} is given twice")
+            raise InputError(f"{argument} {name} is given twice")
         options[name] = value
     return options
 

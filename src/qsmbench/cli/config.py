@@ -39,5 +39,19 @@ def run(arguments: argparse.Namespace) -> None:
     config = read_config(arguments.file)
     check_against_registries(config, str(arguments.file))
     n_samples = sum(s.n_samples for s in config.synthetic.values())
-    print(f"{arguments.file}: {len(config.methods)} methods, {len(config.synthetic)} sets, {n_samples} samples: valid")
+    parts = [_counted(len(config.methods), "method")]
+    if config.synthetic:
+        parts.append(f"{_counted(len(config.synthetic), 'synthetic set')} of {_counted(n_samples, 'sample')}")
+    if config.acquisitions:
+        parts.append(_counted(len(config.acquisitions), "set") + " of scans")
+    print(f"{arguments.file}: {', '.join(parts)}: valid")
     print(disk_plan(Run(config)))
+
+
+def _counted(n: int, word: str) -> str:
+    """A number with its word.
+
+    >>> _counted(1, "set"), _counted(2, "set")
+    ('1 set', '2 sets')
+    """
+    return f"{n} {word}{'' if n == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib.metadata import version
 
 from qsmbench.core import parent
@@ -17,21 +17,34 @@ from qsmbench.provenance.record import recorded
 # Subcommand, module, one line for the overview. Those below the gap are the steps that the workflow's rules call.
 COMMANDS = (
     ("methods", "qsmbench.cli.methods", "list the methods: name, label, DOI, parameters with defaults"),
-    ("reconstruct", "qsmbench.cli.reconstruct", "reconstruct chi from a local field (NIfTI in and out, ppm)"),
+    (
+        "reconstruct",
+        "qsmbench.cli.reconstruct",
+        "reconstruct chi from a local field, a total field or echoes (NIfTI, ppm)",
+    ),
     ("forward", "qsmbench.cli.forward", "compute the field of a susceptibility map (NIfTI, ppm)"),
-    ("prepare", "qsmbench.cli.prepare", "from a scanner's phase to the local field: a BIDS dataset or loose files"),
+    (
+        "prepare",
+        "qsmbench.cli.prepare",
+        "from a scanner's phase to the local field: a BIDS dataset, loose files, or a total field",
+    ),
     ("cosmos", "qsmbench.cli.cosmos", "compute chi from several orientations to B0 (NIfTI in and out, ppm)"),
     ("score", "qsmbench.cli.score", "score a susceptibility map against a reference: one JSON object"),
     ("acquire", "qsmbench.cli.acquire", "simulate acquisitions of whole heads as a BIDS dataset, with their truth"),
     ("inspect", "qsmbench.cli.inspect", "draw samples and drawn parameters of a synthetic set"),
     ("audit", "qsmbench.cli.audit", "check a results folder: every file and table cell, and make a part of it again"),
+    ("diff", "qsmbench.cli.diff", "compare two results folders: settings, versions, inputs, and scores that moved"),
     ("crate", "qsmbench.cli.crate", "describe a results folder as an RO-Crate: hashes, jobs, what made what"),
     ("report", "qsmbench.cli.report", "make the report of a results folder again: tables, figures, the page"),
+    ("serve", "qsmbench.cli.serve", "show results folders in this machine's browser, every volume included"),
     ("new-method", "qsmbench.cli.new_method", "start a package with a method of your own"),
     ("check-method", "qsmbench.cli.check_method", "check that a method keeps the contract, a verdict a line"),
     ("export-qsmci", "qsmbench.cli.export_qsmci", "write a method of ours as a folder that QSM-CI runs"),
     ("config", "qsmbench.cli.config", "check a configuration, or write its documentation"),
     ("run", "qsmbench.cli.run", "run the workflow in this folder: sets, networks, reconstructions, scores, report"),
+    ("init", "qsmbench.cli.init", "write a configuration: for a BIDS folder of yours, or a benchmark of methods"),
+    ("doctor", "qsmbench.cli.doctor", "tell what works on this machine, what is missing, and what to type"),
+    ("completion", "qsmbench.cli.completion", "print what lets a shell complete these commands"),
     ("plan", "qsmbench.cli.plan", "tell what a configuration will cost: jobs, hours, memory, disk"),
     ("step", "qsmbench.cli.step", "do one job of the workflow, as its rules call it"),
 )
@@ -39,6 +52,7 @@ COMMANDS = (
 # What is not among the core dependencies, and the part of qsmbench that brings it (pyproject.toml; a test compares).
 EXTRA_OF = {
     "dask": "workflow",
+    "distributed": "dask",
     "jinja2": "report",
     "matplotlib": "report",
     "nilearn": "workflow",
@@ -77,7 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        print(f"qsmbench {called}: {error.name} is not installed: pip install 'qsmbench[{extra}]'", file=sys.stderr)
+        print(
+            f"qsmbench {called}: {error.name} is not installed: pip install 'qsmbench[{extra}]' (docs/installation.md)",
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
         place = f" ({shown(str(error.filename))})" if error.filename else ""
@@ -88,7 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parsed(arguments: list[str], wanted: str | None) -> argparse.Namespace:
+def whole_parser() -> argparse.ArgumentParser:
+    """Return the parser with every command's arguments: for completion and the manual; it imports all of them."""
+    return _parser({name for name, _, _ in COMMANDS})
+
+
+def _parser(wanted: Container[str | None]) -> argparse.ArgumentParser:
+    """Return the parser with the arguments of the wanted commands; of the others it knows the names."""
     parser = argparse.ArgumentParser(
         prog="qsmbench",
         description="A reproducible benchmark platform for Quantitative Susceptibility Mapping.",
@@ -99,11 +122,16 @@ def _parsed(arguments: list[str], wanted: str | None) -> argparse.Namespace:
     for name, module, text in COMMANDS:
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         # Modules bring torch and others along: importing all of them to run one would cost seconds.
-        if name == wanted:
+        if name in wanted:
             command = importlib.import_module(module)
             command.add_arguments(subparser)
             # Not under names that a command may have for arguments of its own.
             subparser.set_defaults(do_=command.run, facts_=getattr(command, "facts", lambda parsed: {}))
+    return parser
+
+
+def _parsed(arguments: list[str], wanted: str | None) -> argparse.Namespace:
+    parser = _parser((wanted,))
     passed_on: list[str] = []
     if wanted == "run" and "--" in arguments:
         dashes = arguments.index("--")

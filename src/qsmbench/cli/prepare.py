@@ -1,8 +1,8 @@
-"""`qsmbench prepare`: from a scanner's phase to the local field."""
+"""`qsmbench prepare`: from a scanner's phase, or a total field, to the local field."""
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from qsmbench.cli.common import parse_options, shown_log
 from qsmbench.core.errors import InputError
+from qsmbench.data.field_units import UNITS
 from qsmbench.preparation.dataset import prepare_bids, prepare_files
+from qsmbench.preparation.loose_field import prepare_field
 from qsmbench.preparation.phase_units import parse_scale
 from qsmbench.preparation.settings import BACKGROUNDS, PreparationSettings
 
@@ -36,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--b0", type=float, metavar="T", help="main field, T")
     files.add_argument("--mask", type=Path, help="mask to use as it is, non-zero inside")
     files.add_argument("--b0-dir", type=float, nargs=3, metavar=("X", "Y", "Z"), help="B0 in voxel axes")
+    field = parser.add_argument_group("a total field of one scan, with --mask: background removal alone (NIfTI)")
+    field.add_argument("--total-field", type=Path, metavar="F", help="in ppm, or what its sidecar's Units say")
+    field.add_argument("--field-units", choices=UNITS, help="of it (default: as its sidecar says, else ppm)")
+    field.add_argument("--field-noise", type=Path, metavar="F", help="standard deviation of the field, in its unit")
     parser.add_argument("--out-dir", type=Path, required=True, help="folder to write into")
     parser.add_argument(
         "--phase-scale",
@@ -68,6 +74,12 @@ def run(arguments: argparse.Namespace) -> None:
 def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> None:
     loose = {"--phase": arguments.phase, "--magnitude": arguments.magnitude, "--echo-times": arguments.echo_times}
     loose |= {"--b0": arguments.b0}
+    if arguments.total_field is not None:
+        _prepare_field(arguments, settings)
+        return
+    field = {"--field-units": arguments.field_units, "--field-noise": arguments.field_noise}
+    if odd := [name for name, value in field.items() if value is not None]:
+        raise InputError(f"{odd[0]} goes with --total-field")
     if arguments.bids is not None:
         given = [name for name, value in (loose | {"--mask": arguments.mask}).items() if value is not None]
         if given:
@@ -77,7 +89,7 @@ def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> No
         return
     missing = [name for name, value in loose.items() if value is None]
     if missing:
-        raise InputError(f"give --bids DIR, or for one scan also {', '.join(missing)}")
+        raise InputError(f"give --bids DIR, or --total-field F, or for one scan also {', '.join(missing)}")
     prepare_files(
         arguments.phase,
         magnitude=arguments.magnitude,
@@ -87,6 +99,29 @@ def _prepare(arguments: argparse.Namespace, settings: PreparationSettings) -> No
         settings=settings,
         mask=arguments.mask,
         b0_dir=arguments.b0_dir,
+    )
+
+
+def _prepare_field(arguments: argparse.Namespace, settings: PreparationSettings) -> None:
+    others = {"--bids": arguments.bids, "--phase": arguments.phase, "--echo-times": arguments.echo_times}
+    others |= {"--phase-scale": arguments.phase_scale, "--flip-phase": arguments.flip_phase or None}
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise InputError(f"--total-field goes without {', '.join(given)}; it is a field already")
+    if arguments.mask is None:
+        raise InputError("--total-field needs --mask: it does not say where it holds")
+    if len(arguments.magnitude or ()) > 1:
+        raise InputError("--magnitude: a total field has one; several are those of echoes, beside --phase")
+    prepare_field(
+        arguments.total_field,
+        arguments.mask,
+        out_dir=arguments.out_dir,
+        settings=settings,
+        magnitude=next(iter(arguments.magnitude or ()), None),
+        field_noise=arguments.field_noise,
+        b0_dir=arguments.b0_dir,
+        b0=arguments.b0,
+        units=arguments.field_units,
     )
 
 
@@ -114,7 +149,17 @@ def read_settings(arguments: argparse.Namespace) -> PreparationSettings:
         _set(tree, "phase.flipped", True)
     if arguments.background is not None:
         _set(tree, "background.kind", arguments.background)
-    for name, text in parse_options(arguments.option).items():
+    return settings_of(parse_options(arguments.option), tree)
+
+
+def settings_of(options: Mapping[str, str], tree: dict[str, Any] | None = None) -> PreparationSettings:
+    """Return the settings of SECTION.NAME options over a tree of others.
+
+    Raises:
+        InputError: an unknown setting or a value that does not fit.
+    """
+    tree = {} if tree is None else tree
+    for name, text in options.items():
         _set(tree, name, _value(text))
     background = tree.get("background")
     if isinstance(background, dict):

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -23,8 +24,37 @@ LOG = Path(".snakemake/qsmbench-run.log")
 _STARTED = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):")
 _FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
 _DONE = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
-# Our own lines (plan, refusals, failed jobs), and what Snakemake ends with when it cannot start at all.
-_SHOWN = re.compile(r"^(qsmbench: |Error|\w*Exception|Nothing to be done|LockException)")
+# Our own lines (plan, refusals), and what is told of at the end: failed jobs, what Snakemake ends with.
+_SHOWN = re.compile(r"^(qsmbench: (?!failed: )|Nothing to be done)")
+_HELD = re.compile(r"^(qsmbench: failed: |Error|\w*Exception)")
+# ENOSPC, EDQUOT, EFBIG (a limit on the length of files) and EROFS, whoever met them.
+_DISK = re.compile("No space left on device|Disk quota exceeded|File too large|Read-only file system")
+# Snakemake's own notes of a job that ended well; it takes any error for one of permissions.
+_METADATA = re.compile(r"^Error recording metadata.*\[Errno \d+\] (.*)\)\. Please ensure .* the directory (.*)$")
+
+
+@dataclass
+class Ending:
+    """What is to be said of a run that failed.
+
+    Attributes:
+        last: lines that it ended with.
+        held: lines of errors that have not been shown.
+        disk: the line that tells of a disk which takes no more, or nothing.
+    """
+
+    last: deque[str] = field(default_factory=lambda: deque(maxlen=10))
+    held: list[str] = field(default_factory=list)
+    disk: str = ""
+
+    def text(self) -> str:
+        """One line where a disk is at fault or a refusal has been shown, else the last lines."""
+        if self.disk:
+            said = _METADATA.sub(r"\2: \1", self.disk.removeprefix("qsmbench: "))
+            return f"qsmbench run: {said}; make room there, or take another folder, and start again"
+        if self.last and _SHOWN.match(self.last[-1]):
+            return ""
+        return "\n".join([*self.held, "qsmbench run: Snakemake ended with an error; its last lines:", *self.last])
 
 
 @dataclass
@@ -64,6 +94,8 @@ class Progress:
         what = ", ".join(dict.fromkeys(self.running))
         if not self.total:
             return f"{_minutes(elapsed)}: {what or 'planning'}"
+        if self.done == self.total:
+            return f"{self.total} jobs, {_minutes(elapsed)}: done"
         left = f", about {_minutes(elapsed * (self.total - self.done) / self.done)} left" if self.done else ""
         return f"{self.done} of {self.total} jobs, {_minutes(elapsed)}{left}: {what}"
 
@@ -85,42 +117,47 @@ def run_with_progress(command: Sequence[str]) -> int:
         ) as process,
     ):
         assert process.stdout is not None
-        last = show(_copied(process.stdout, log))
+        ending = show(_copied(process.stdout, log))
         try:
             status = process.wait()
         except KeyboardInterrupt:
             status = process.wait()
-    if status != 0:
-        print("\n".join(["qsmbench run: Snakemake ended with an error; its last lines:", *last]), file=sys.stderr)
+    if status != 0 and (text := ending.text()):
+        print(text, file=sys.stderr)
     return status
 
 
-def show(lines: Iterable[str]) -> list[str]:
-    """Show progress while ``lines`` come; return the last ten."""
-    progress, start, shown = Progress(), time.monotonic(), 0.0
-    last: deque[str] = deque(maxlen=10)
+def show(lines: Iterable[str]) -> Ending:
+    """Show progress while ``lines`` come; return what to say if they end in an error."""
+    progress, ending, start, shown, told = Progress(), Ending(), time.monotonic(), 0.0, False
     terminal = sys.stderr.isatty()
     for line in lines:
         progress.read(line)
         if line.strip():
-            last.append(line)
+            ending.last.append(line)
+        if _DISK.search(line):
+            ending.disk = line.strip()
         now = time.monotonic()
-        if _SHOWN.match(line):
+        if _HELD.match(line):
+            ending.held.append(line)
+        if _SHOWN.match(line) and not _DISK.search(line):
             print(("\r\x1b[K" if terminal else "") + line, file=sys.stderr)
         if terminal:
             print(f"\r\x1b[K{progress.text(now - start)}"[:160], end="", file=sys.stderr, flush=True)
-        elif now - shown >= 60 or (progress.total and progress.done == progress.total):
+        elif not told and (now - shown >= 60 or (progress.total and progress.done == progress.total)):
             print(progress.text(now - start), file=sys.stderr, flush=True)
-            shown = now
+            shown, told = now, bool(progress.total) and progress.done == progress.total
     if terminal:
         print(file=sys.stderr)
-    return list(last)
+    return ending
 
 
 def _copied(lines: Iterable[str], log: TextIO) -> Iterable[str]:
     for line in lines:
-        log.write(line)
-        log.flush()
+        # A full disk keeps no log; what is to be said of it comes through here all the same.
+        with suppress(OSError):
+            log.write(line)
+            log.flush()
         yield line.rstrip("\n")
 
 

@@ -1,4 +1,4 @@
-"""`qsmbench reconstruct METHOD`: chi from a local field, and beside it what made it and how the iterations went."""
+"""`qsmbench reconstruct METHOD`: chi from a field or echoes, and beside it what made it and how the iterations went."""
 
 import argparse
 import json
@@ -8,12 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_compute
+from qsmbench.cli.reconstruct_inputs import add_input_arguments, read_input
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
-from qsmbench.data.field_units import UNITS
 from qsmbench.data.nifti import write_volume
-from qsmbench.data.scan_nifti import read_scan_and_notes
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build, find
 from qsmbench.provenance.version import code_version
@@ -22,30 +21,15 @@ from qsmbench.provenance.version import code_version
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("method", metavar="METHOD", help="name of the method (see 'qsmbench methods')")
-    parser.add_argument(
-        "--local-field", type=Path, required=True, help="NIfTI; in ppm, or what its sidecar's Units say"
-    )
-    parser.add_argument("--field-units", choices=UNITS, help="of the field (default: as its sidecar says, else ppm)")
-    parser.add_argument("--mask", type=Path, required=True, help="NIfTI, non-zero inside")
     parser.add_argument("--out", type=Path, required=True, help="susceptibility map to write, NIfTI, ppm")
     parser.add_argument("--uncertainty", type=Path, help="its standard deviation to write, for methods that tell one")
-    parser.add_argument("--magnitude", type=Path, help="NIfTI, for methods that use it")
-    parser.add_argument("--field-noise", type=Path, help="NIfTI, standard deviation of the field, ppm")
-    parser.add_argument(
-        "--b0-dir",
-        type=float,
-        nargs=3,
-        metavar=("X", "Y", "Z"),
-        help="direction of B0 in voxel axes (default: the sidecar's B0_dir, else from the header)",
-    )
-    parser.add_argument("--b0", type=float, help="main field, T (default: as the field's sidecar says)")
-    parser.add_argument("--echo-times", type=float, nargs="+", default=[], help="s")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="parameter of the method")
     parser.add_argument(
         "--weights",
         type=Path,
         help="weights of a network: a file or shipped:NAME (default: those of its name that come with qsmbench)",
     )
+    add_input_arguments(parser)
     add_compute_arguments(parser)
 
 
@@ -54,16 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights or find(arguments.method).shipped_weights
     method = build(arguments.method, parse_options(arguments.option), weights)
     device = set_up_compute(arguments)
-    scan, said, frames = read_scan_and_notes(
-        arguments.local_field,
-        arguments.mask,
-        magnitude=arguments.magnitude,
-        field_noise=arguments.field_noise,
-        b0_dir=arguments.b0_dir,
-        b0=arguments.b0,
-        units=arguments.field_units,
-        echo_times=arguments.echo_times,
-    )
+    scan, said, frames, source = read_input(arguments, method.begins_earlier)
     for line in said:
         print(f"qsmbench reconstruct: {line}", file=sys.stderr)
     try:
@@ -71,7 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         found = method.reconstruct(scan.to(device))
         seconds = time.perf_counter() - started
     except ReconstructionError as error:
-        raise InputError(f"{arguments.local_field}: {error}") from error
+        named = arguments.local_field or arguments.total_field or arguments.phase[0]
+        raise InputError(f"{named}: {error}") from error
     if arguments.uncertainty is not None and found.uncertainty is None:
         raise InputError(
             f"method {arguments.method} tells no uncertainty; a trained network does with --option symmetries=8"
@@ -84,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = {
         "method": arguments.method,
         "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(method).items()},
-        "local_field": arguments.local_field.name,
+        **source,
         "b0_dir": list(scan.grid.b0_dir),
         "voxel_size": list(grid.voxel_size),
         "seconds": round(seconds, 3),

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("configuration", nargs="?", type=Path, metavar="CONFIG", help="YAML (default: the small run)")
     parser.add_argument("--cores", type=int, help="cores to use (default: all of this machine)")
-    parser.add_argument("--dry-run", "-n", action="store_true", help="only say which jobs there are")
+    parser.add_argument("--dry-run", "-n", action="store_true", help="only count jobs (--verbose: list them)")
     parser.add_argument("--verbose", action="store_true", help="show what Snakemake prints, not one line of progress")
     parser.epilog = "What follows a lone '--' goes to Snakemake: qsmbench run my.yaml -- --until report"
     parser.set_defaults(passed_on=[])
@@ -52,7 +52,8 @@ def command_line(arguments: argparse.Namespace) -> list[str]:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "Snakefile")]
     command += ["--configfile", str(config), "--cores", str(cores), "--rerun-incomplete"]
     if arguments.dry_run:
-        command.append("--dry-run")
+        # The table of jobs without every job's files.
+        command += ["--dry-run"] if arguments.verbose else ["--quiet", "rules", "--dry-run"]
     return [*command, *arguments.passed_on]
 
 
@@ -60,10 +61,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Run Snakemake and pass its exit status on."""
     missing = [name for name in ("snakemake", "rocrate", "statsmodels") if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"the workflow needs {', '.join(missing)}: pip install 'qsmbench[workflow]'")
+        raise InputError(
+            f"the workflow needs {', '.join(missing)}: pip install 'qsmbench[workflow]'; see docs/installation.md"
+        )
     command = command_line(arguments)
     if arguments.verbose or arguments.dry_run:
         os.execv(sys.executable, command)
     from qsmbench.cli.progress import run_with_progress
 
-    return run_with_progress(command)
+    status = run_with_progress(command)
+    if status == 0 and (page := page_of(arguments.configuration or workflow_folder() / "config.yaml")).is_file():
+        print(f"qsmbench run: the page is {page}", file=sys.stderr)
+    return status
+
+
+def page_of(config: Path) -> Path:
+    """Return where the report of a run of this valid configuration lies."""
+    from qsmbench.core.yaml_text import read_mapping
+
+    return Path(read_mapping(config).get("results", "results")) / "report/index.html"

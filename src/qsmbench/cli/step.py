@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from qsmbench.benchmark.dask_cluster import spread_over
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.registry import COMMANDS
-from qsmbench.cli.common import shown_log
+from qsmbench.cli.common import add_dask, shown_log
 from qsmbench.config.load import read_config
 from qsmbench.data.claim import join
 
@@ -26,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         own.add_argument("config", type=Path, metavar="CONFIG", help="the run's resolved configuration")
         for wildcard in step.wildcards:
             own.add_argument(f"--{wildcard}", required=True, metavar=wildcard.upper())
+        if step.spreads:
+            add_dask(own)
 
 
 def facts(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -43,7 +46,12 @@ def run(arguments: argparse.Namespace) -> None:
     assert step.run is not None
     try:
         with shown_log("qsmbench", arguments.step):
-            step.run(arguments.of, **{name: getattr(arguments, name) for name in step.wildcards})
+            wildcards = {name: getattr(arguments, name) for name in step.wildcards}
+            if step.spreads and arguments.dask is not None:
+                with spread_over(arguments.dask) as spread:
+                    step.run(arguments.of, **wildcards, spread=spread)
+            else:
+                step.run(arguments.of, **wildcards)
     except InterruptedError as error:
         # Ended from outside, and able to go on: neither done nor failed.
         print(f"qsmbench step {arguments.step}: {error}; the same command goes on from there", file=sys.stderr)

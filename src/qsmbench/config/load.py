@@ -47,19 +47,24 @@ def check_config(content: Mapping[str, Any], name: str = "config") -> Config:
 
 def _explain(error: Any, content: Mapping[str, Any]) -> str:
     loc: tuple[str | int, ...] = error["loc"]
-    path = ".".join(str(part) for part in loc if part not in _tags())
+    path = _short(".".join(str(part) for part in loc if part not in _tags()))
     if error["type"] == "extra_forbidden":
         known = _known_keys(loc[:-1], content)
         close = difflib.get_close_matches(str(loc[-1]), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
         return f"unknown key '{path}' ({hint})"
     if error["type"] == "missing":
-        return f"key '{path}' is missing"
+        return f"key '{path}' is missing; see docs/configuration.md"
     if error["type"] == "value_error" and not path:
         return str(error["ctx"]["error"])
     message = error["msg"].removeprefix("Value error, ")
     given = error["input"] if isinstance(error["input"], str | int | float | bool | type(None)) else ""
-    return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {given!r}" if given != "" else "")
+    return f"key '{path}': {message[0].lower() + message[1:]}" + (f", got {_short(repr(given))}" if given != "" else "")
+
+
+def _short(text: str) -> str:
+    """What somebody wrote, short enough that what is wrong with it is read too."""
+    return text if len(text) <= 120 else f"{text[:80]}...{text[-20:]}"
 
 
 @cache

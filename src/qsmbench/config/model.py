@@ -17,8 +17,11 @@ from qsmbench.config.paths import odd_path
 from qsmbench.core.section import Name, Section, Text
 from qsmbench.heads.phantom import PhantomSource
 from qsmbench.heads.registry import HeadSource
+from qsmbench.sets.derived import DerivedSpec
 from qsmbench.sets.registry import AcquiredSet, AnySet
 from qsmbench.sets.samples import SyntheticSet
+from qsmbench.sets.simulated import SimulatedSet
+from qsmbench.sets.stages import Stages, with_stages
 
 _MOST_POINTS = 10_000
 
@@ -77,6 +80,9 @@ class Evaluation(Section):
     metrics: tuple[str, ...] = Field(
         (), description="names of metrics (`qsmbench methods --metrics`); by default every one there is"
     )
+    stages: Stages | None = Field(
+        None, description="simulated scans stage by stage: inversions by themselves, and other background removals"
+    )
 
 
 class PaperTable(Section):
@@ -117,6 +123,11 @@ class Config(Section):
     evaluation: Evaluation = Field(Evaluation(), description="what is scored")
     report: Report = Field(Report(), description="the report")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_are_sets(cls, given: Any) -> Any:
+        return with_stages(given)
+
     @property
     def sets(self) -> dict[str, AnySet]:
         """The sets that methods are run on, of every kind, in the order of the report."""
@@ -132,6 +143,23 @@ class Config(Section):
     def given_networks(self) -> dict[str, GivenNetwork]:
         """The networks that it is given."""
         return {name: network for name, network in self.networks.items() if isinstance(network, GivenNetwork)}
+
+    @model_validator(mode="after")
+    def _derived_sets_have_a_base(self) -> Config:
+        for name, spec in self.acquisitions.items():
+            if isinstance(spec, DerivedSpec):
+                base = self.acquisitions.get(spec.of)
+                if not isinstance(base, SimulatedSet):
+                    raise ValueError(f"acquisitions.{name}.of: '{spec.of}' is no set of simulated scans")
+                spec.bind(base)
+        stages = self.evaluation.stages
+        for key, names, known in (
+            ("sets", stages.sets if stages else (), self.acquisitions),
+            ("inversion", stages.inversion if stages else (), self.methods),
+        ):
+            if unknown := [word for word in names if word not in known]:
+                raise ValueError(f"evaluation.stages.{key}: there is no '{unknown[0]}'")
+        return self
 
     @model_validator(mode="after")
     def _references_exist(self) -> Config:
@@ -169,6 +197,11 @@ class Config(Section):
                     raise ValueError(f"methods.{name}.tuning.grid.{empty[0]}: no values to try")
         if not self.acquisitions and not any(s.role == "test" for s in self.synthetic.values()):
             raise ValueError("synthetic: no set has role: test, and there are no acquisitions: nothing to evaluate")
+        named: list[tuple[str, AnySet]] = [(f"synthetic.{name}", spec) for name, spec in self.synthetic.items()]
+        named += [(f"acquisitions.{name}", spec) for name, spec in self.acquisitions.items()]
+        for where, scans in named:
+            if unknown := [run for run in scans.methods if run not in self.methods]:
+                raise ValueError(f"{where}.methods: no method is named '{unknown[0]}'")
         # One wildcard spans the sets of every kind.
         if both := sorted(set(self.synthetic) & set(self.acquisitions)):
             raise ValueError(f"acquisitions.{both[0]}: a synthetic set has the same name")

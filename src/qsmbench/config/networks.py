@@ -19,7 +19,7 @@ class Network(Section):
 
     architecture: str = Field("meta-qsm", description="which network (docs/networks.md)")
     train_set: Name = Field(description="the synthetic set it learns from")
-    first_map: Literal["l2", "tv"] | None = Field(
+    first_map: Literal["l2", "tv", "wiener"] | None = Field(
         None,
         description="map of a method without training that the network is given beside the field, and corrects; the "
         "papers' networks see the field alone",
@@ -85,6 +85,16 @@ class Network(Section):
         """The architecture with its settings."""
         names = ARCHITECTURES.find(self.architecture).settings.model_fields
         return architecture(self.architecture, {name: getattr(self, name) for name in names})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its weights file says of it: the settings of the architecture, and the first maps if it has any."""
+        options = self.settings.model_dump(mode="json")
+        if self.first_map is not None:
+            options["first_map"] = self.first_map
+        if self.first_map_regularization:
+            options["first_map_regularization"] = list(self.first_map_regularization)
+        return options
 
 
 class GivenNetwork(Section):

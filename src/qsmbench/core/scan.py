@@ -19,14 +19,14 @@ class Earlier:
     Attributes:
         mask: (x, y, z) bool, where the total field is known, not yet eroded by background removal.
         total_field: (x, y, z) float32, ppm.
-        phase: (echo, x, y, z) float32, rad, wrapped, paramagnetic positive, everywhere.
-        magnitude: (echo, x, y, z) float32, arbitrary unit, everywhere.
+        phase: (echo, x, y, z) float32, rad, wrapped, paramagnetic positive, everywhere; None where only fields are.
+        magnitude: (echo, x, y, z) float32, arbitrary unit, everywhere; None likewise.
     """
 
     mask: np.ndarray
     total_field: np.ndarray
-    phase: np.ndarray
-    magnitude: np.ndarray
+    phase: np.ndarray | None = None
+    magnitude: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from math import prod
 from pathlib import Path
@@ -23,6 +25,14 @@ _MAP = 4.0
 # Likewise of a scan: int16 magnitude and float32 phase of an echo; three float32 maps and a mask of the truth; eight
 # float32 maps and two masks of the preparation.
 _ECHO, _TRUTH, _PREPARED = 6.0, 13.0, 34.0
+
+# Of a synthetic set's inspection: two pictures, which the report shows again, and two tables with some lines a sample.
+_LOOK, _LOOK_SAMPLE = 1.2e6, 2e3
+# Of a report: its page with the viewer's program; of a set: tables, distributions and spectrum, each as a file and in
+# the page; of a shown scan: slices of one method's map, likewise.
+_PAGE, _SECTION, _SLICES = 4e6, 1e6, 0.25e6
+# Less than this is left where a disk is full: what failed to be written is gone again.
+_NOTHING = 1 << 20
 
 
 def set_bytes(shape: Shape, n_samples: int, *, noisy: bool, magnitude: bool = False) -> int:
@@ -47,6 +57,28 @@ def scan_bytes(shape: Shape, n_echoes: int, n_scans: int) -> int:
     return int(prod(shape) * n_scans * (n_echoes * _ECHO + _TRUTH + _PREPARED))
 
 
+def derived_bytes(shape: Shape, n_scans: int) -> int:
+    """At most how many bytes fields made of other scans take: three float32 maps and a mask of each."""
+    return int(prod(shape) * n_scans * _TRUTH)
+
+
+def inspection_bytes(n_samples: int) -> int:
+    """At most how many bytes the pictures and tables of a synthetic set take."""
+    return int(_LOOK + _LOOK_SAMPLE * n_samples)
+
+
+def report_bytes(n_sets: int, n_shown: int, n_methods: int, viewer_megabytes: float) -> int:
+    """At most how many bytes a report takes.
+
+    Args:
+        n_sets: that it has sections of.
+        n_shown: scans of each whose slices are shown.
+        n_methods: compared on each.
+        viewer_megabytes: room for the viewer's volumes.
+    """
+    return int(_PAGE + n_sets * (_SECTION + n_shown * (n_methods + 2) * _SLICES) + 1e6 * viewer_megabytes)
+
+
 def size_text(size: float) -> str:
     """Bytes as people read them.
 
@@ -65,6 +97,16 @@ def free_bytes(folder: Path) -> int:
     """Free bytes on the disk of a folder that may not exist yet."""
     there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     return shutil.disk_usage(there).free
+
+
+def temporary_folder() -> Path:
+    """Where temporary files go, full or not: ``tempfile`` itself leaves out a folder that it cannot write to."""
+    return Path(os.environ.get("TMPDIR", "/tmp"))
+
+
+def full_disks(*folders: Path) -> list[str]:
+    """A line for each folder whose disk is full, in the system's own words."""
+    return [f"{folder}: {os.strerror(errno.ENOSPC)}" for folder in folders if free_bytes(folder) < _NOTHING]
 
 
 def check_space(folder: Path, need: int, what: str) -> None:

@@ -32,10 +32,19 @@ _NAMES = {
 # A local field in ppm is questioned beyond the first (air in tissue makes 9.4 / 3), and where its root mean square in
 # the mask is above the second (tissue: 0.01 to 0.05) or below the third, which is less than any noise (ours).
 _IMPLAUSIBLE, _LARGE, _SMALL = 10.0, 0.3, 1e-4
+# A total field has that of the air around and of the shim too: ten times as much.
+_TOTAL = 10.0
 
 
 def to_ppm(
-    field: NDArray[np.float32], mask: NDArray[np.bool_], name: str, *, units: str | None, stated: str, b0: float | None
+    field: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    name: str,
+    *,
+    units: str | None,
+    stated: str,
+    b0: float | None,
+    total: bool = False,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the field in ppm, and what was made of it, one line each.
 
@@ -46,6 +55,7 @@ def to_ppm(
         units: that the user gives (of `UNITS`), or None.
         stated: Units of the sidecar, empty where there are none.
         b0: main field, T, or None.
+        total: whether the background is still in it.
 
     Raises:
         InputError: an unknown unit, or one that needs a B0 that is not known.
@@ -75,9 +85,10 @@ def to_ppm(
     inside = np.abs(field[mask & np.isfinite(field)])
     largest = float(inside.max()) if inside.size else 0.0
     rms = float(np.sqrt(np.mean(inside.astype(np.float64) ** 2))) if inside.size else 0.0
-    if largest > _IMPLAUSIBLE or rms > _LARGE or 0 < rms < _SMALL:
+    more = _TOTAL if total else 1.0
+    if largest > more * _IMPLAUSIBLE or rms > more * _LARGE or 0 < rms < _SMALL:
         notes.append(
-            f"{name}: a field of up to {largest:.3g} ppm is not one of tissue (root mean square {rms:.2g}): is it in "
-            f"ppm? Give --field-units ({', '.join(UNITS)}), or Units in its sidecar"
+            f"{name}: a field of up to {largest:.3g} ppm is not one of {'a head' if total else 'tissue'} (root mean "
+            f"square {rms:.2g}): is it in ppm? Give --field-units ({', '.join(UNITS)}), or Units in its sidecar"
         )
     return field, notes

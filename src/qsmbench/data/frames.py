@@ -111,7 +111,7 @@ def read_frames(image: Any) -> Frames:
                 matrix = np.array(get(), np.float64)
             except (ValueError, ArithmeticError, np.linalg.LinAlgError):
                 matrix = None
-            if matrix is not None and not (np.isfinite(matrix).all() and np.linalg.norm(matrix[:3, :3], axis=0).all()):
+            if matrix is not None and not (np.isfinite(matrix).all() and matrix[:3, :3].any(axis=0).all()):
                 matrix = None
         found.append(matrix)
     # As nibabel has it, but without its flip of x, which comes from a format before NIfTI.

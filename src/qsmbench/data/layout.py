@@ -80,7 +80,8 @@ class RunLayout:
     shard_hashes = _Named("synthetic/{}.hashes/{}.json")
     labels = _Named("synthetic/{}.labels.zarr")
     label_names = _Named("synthetic/{}.labels.json")
-    # Scans, by set and subject: simulated echoes and truth in BIDS, and the derivative of fields and masks.
+    # Scans, by set and subject: simulated echoes and truth in BIDS, and the derivative of fields and masks;
+    # measured fields; fields made of another set's scans.
     raw = _Named("acquisitions/{}")
     raw_subject = _Named("acquisitions/{}/sub-{}")
     truth_subject = _Named(f"acquisitions/{{}}/{TRUTH}/sub-{{}}")
@@ -88,6 +89,8 @@ class RunLayout:
     prepared_subject = _Named("prepared/{}/sub-{}")
     measured = _Named("measured/{}")
     measured_subject = _Named("measured/{}/sub-{}")
+    derived = _Named("derived/{}")
+    derived_subject = _Named("derived/{}/sub-{}")
     field_errors = _Named("scores/fields/{}.csv")
     # Networks: weights, trained here or given; the course of the training, and the same as TensorBoard's event files,
     # which hold times of day and so lie beside the logs.

@@ -38,6 +38,8 @@ _FINEST, _COARSEST = 0.005, 150.0
 _COMPRESSION = 6
 # Scanners store integers of 16 bits; float32 overflows where the square of a larger number is summed.
 _LARGEST = 1e15
+# mm.
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +179,8 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
 
 def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
     content = read_bytes(path)
-    with reading(path, "a NIfTI file", "copy or convert it again"), _quiet():
+    # Headers may hold numbers that overflow where nibabel looks at them; what they come to is checked.
+    with reading(path, "a NIfTI file", "copy or convert it again"), _quiet(), np.errstate(all="ignore"):
         image = _parse(path, content)
         shape = _shape(path, image, n_axes)
         frames = read_frames(image)
@@ -186,8 +189,7 @@ def _load(path: Path, n_axes: int = 3) -> tuple[NDArray[Any], _Header]:
             float(v) if v is not None and np.isfinite(v) else d
             for v, d in zip((image.dataobj.slope, image.dataobj.inter), (1.0, 0.0), strict=True)
         )
-        with np.errstate(all="ignore"):
-            array = np.asanyarray(image.dataobj).reshape(shape)
+        array = np.asanyarray(image.dataobj).reshape(shape)
     return array, (affine, voxel_size, frames, slope, intercept, image.header.get_dim_info()[2])
 
 
@@ -245,8 +247,9 @@ def _geometry(path: Path, image: Any, frames: Frames) -> tuple[NDArray[np.float6
     if unit not in ("mm", "unknown"):
         raise InputError(f"{path} gives its lengths in {unit}; convert its header to mm")
     affine = frames.affine
-    if not np.isfinite(affine).all():
-        raise InputError(f"{path} has an affine that is not finite; correct its header or convert it again")
+    # Squares of what is farther need not be finite; neither is any place in a scanner.
+    if not (np.abs(affine) < _FARTHEST).all():
+        raise InputError(f"{path} has an affine that is not finite or of no scanner; correct its header or convert it")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     zooms = np.array(image.header.get_zooms()[:3], dtype=np.float64)
     # Which of the two is right cannot be told from the file, and the dipole kernel depends on it.

@@ -55,6 +55,7 @@ def read_scan_and_notes(
     echo_times: Sequence[float] = (),
     units: str | None = None,
     like: Volume | None = None,
+    total: bool = False,
 ) -> tuple[Scan, tuple[str, ...], Frames]:
     """Read what a method may see, with one line for everything doubtful, and the header's matrices.
 
@@ -68,6 +69,7 @@ def read_scan_and_notes(
         echo_times: s; by default the sidecar's.
         units: of the field; by default the sidecar's, else ppm.
         like: volume whose grid all must have; by default the field's own.
+        total: whether the field is a total one, whose values are judged otherwise.
 
     Raises:
         InputError: a file that is missing or damaged, grids that differ, a unit that cannot be converted, what `Scan`
@@ -90,12 +92,13 @@ def read_scan_and_notes(
         echo_times = [t for t in found if t is not None] if None not in found else ()
     if b0 is not None and not 0 < b0 < 50:
         raise InputError(f"{local_field}: B0 must be a field strength in tesla, got {b0:g}")
-    field, converted = to_ppm(volume.data, inside, str(local_field), units=units, stated=text(said, "Units"), b0=b0)
+    stated = text(said, "Units")
+    field, converted = to_ppm(volume.data, inside, str(local_field), units=units, stated=stated, b0=b0, total=total)
     doubts += converted
     noise = None
     if field_noise is not None:
         noise = read_volume(field_noise, finite=False, like=first).data
-        stated = text(read_sidecar(field_noise), "Units") or text(said, "Units")
+        stated = text(read_sidecar(field_noise), "Units") or stated
         noise, _ = to_ppm(noise, inside, str(field_noise), units=units, stated=stated, b0=b0)
     scan = Scan(
         local_field=torch.from_numpy(field),

@@ -212,6 +212,11 @@ class StoredSet:
         missing = [name for name in (*_VOLUMES, *_VECTORS) if name not in self.group and name not in OPTIONAL]
         if missing:
             raise InputError(f"{path} is not a synthetic set: it lacks {', '.join(missing)}")
+        shape = _array(self.group, "mask").shape
+        for name in (*_VOLUMES, *_VECTORS):
+            expected = shape if name in _VOLUMES else (*shape[:1], 3)
+            if name in self.group and (found := _array(self.group, name).shape) != expected:
+                raise InputError(f"{path / name} has shape {found}, but the set's is {expected}; copy or make it again")
 
     def __len__(self) -> int:
         return int(_array(self.group, "mask").shape[0])

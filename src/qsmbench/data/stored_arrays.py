@@ -11,6 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qsmbench.core.damage import reading, reason, shown
 from qsmbench.core.errors import InputError
 
@@ -39,7 +41,7 @@ def open_array(path: Path, mode: Any = "r") -> zarr.Array[Any]:
     import zarr
 
     check_array(path)
-    with reading(path, "a Zarr array"):
+    with reading(path, "a Zarr array"), np.errstate(all="ignore"):
         return zarr.open_array(path, mode=mode, zarr_format=3)
 
 
@@ -57,7 +59,7 @@ def open_group(path: Path, mode: Any = "r") -> zarr.Group:
     arrays = sorted(array.parent for array in path.glob("*/zarr.json"))
     for array in arrays:
         check_array(array)
-    with reading(path, "a Zarr store"):
+    with reading(path, "a Zarr store"), np.errstate(all="ignore"):
         # Metadata of the whole, consolidated, would speak for files that nobody checked.
         group = zarr.open_group(path, mode=mode, zarr_format=3, use_consolidated=False)
         # Their metadata are read again when they are asked for; what is wrong with them is said here.

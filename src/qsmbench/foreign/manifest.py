@@ -75,7 +75,9 @@ def read_manifest(folder: Path) -> Manifest:
         if not isinstance(found.get(key), str) or not found[key].strip():
             raise InputError(f"{path}: '{key}' is missing or no text")
     if found["stage"] not in STAGES:
-        raise InputError(f"{path}: stage '{found['stage']}' cannot be run here; known: {', '.join(STAGES)}")
+        raise InputError(
+            f"{path}: stage '{found['stage']}' cannot be run here; known: {', '.join(STAGES)}; see docs/foreign.md"
+        )
     required, optional = (_names(found.get(key), path, key) for key in ("inputs", "optional_inputs"))
     return Manifest(
         folder=folder,

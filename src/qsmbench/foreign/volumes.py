@@ -53,7 +53,9 @@ def run_on_volumes(
     missing = [name for name in needed if name not in volumes]
     missing += ["magnitude"] if manifest.needs_magnitude and "magnitude" not in volumes else []
     if missing:
-        raise InputError(f"{manifest.slug} needs {', '.join(missing)}, which this scan does not have")
+        raise InputError(
+            f"{manifest.slug} needs {', '.join(missing)}, which this scan does not have; see docs/foreign.md"
+        )
     unknown = sorted(set(overrides) - set(manifest.parameters)) if manifest.parameters else []
     if unknown:
         known = ", ".join(manifest.parameters)

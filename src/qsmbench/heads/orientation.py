@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation
 
 from qsmbench.core.grid import Grid
+from qsmbench.core.orientation import Orientation
 from qsmbench.simulation.source import Source
 
 
@@ -16,23 +16,25 @@ def upright(source: Source, axes: str | None = None) -> Source:
 
     ``axes`` says to which side each axis runs where the affine does not know; the affine is then replaced.
     """
-    matrix = source.grid.matrix
-    if axes is not None:
-        turn: Any = axcodes2ornt(axes)  # type: ignore[no-untyped-call]
-        matrix = np.zeros((4, 4))
-        for axis, (world, sign) in enumerate(turn):
-            matrix[int(world), axis] = sign * source.grid.voxel_size[axis]
-        matrix[3, 3] = 1.0
-    turn = io_orientation(matrix)  # type: ignore[no-untyped-call]
+    grid = source.grid if axes is None else _told(source.grid, axes)
+    orientation = Orientation.of(grid)
+    labels, magnitude = (None if v is None else orientation.apply(v) for v in (source.labels, source.magnitude))
+    return replace(
+        source,
+        chi=orientation.apply(source.chi),
+        mask=orientation.apply(source.mask),
+        grid=orientation.grid(grid),
+        labels=labels,
+        magnitude=magnitude,
+    )
 
-    def turned(volume: Any) -> Any:
-        return np.ascontiguousarray(apply_orientation(volume, turn))  # type: ignore[no-untyped-call]
 
-    b0_dir = np.zeros(3)
-    for axis, (world, sign) in enumerate(turn):
-        b0_dir[int(world)] = sign * source.grid.b0_dir[axis]
-    affine = matrix @ inv_ornt_aff(turn, source.grid.shape)  # type: ignore[no-untyped-call]
-    chi = turned(source.chi)
-    grid = Grid.from_affine(chi.shape, affine, (b0_dir + 0.0).tolist())
-    labels, magnitude = (None if v is None else turned(v) for v in (source.labels, source.magnitude))
-    return Source(chi, turned(source.mask), grid, labels, magnitude)
+def _told(grid: Grid, axes: str) -> Grid:
+    """The same voxels with axes along the world's, to the sides that are told (such as LPS)."""
+    from nibabel.orientations import axcodes2ornt
+
+    matrix = np.zeros((4, 4))
+    for axis, (world, sign) in enumerate(axcodes2ornt(axes)):  # type: ignore[no-untyped-call]
+        matrix[int(world), axis] = sign * grid.voxel_size[axis]
+    matrix[3, 3] = 1.0
+    return Grid.from_affine(grid.shape, matrix, grid.b0_dir)

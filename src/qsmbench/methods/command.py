@@ -21,6 +21,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
 from qsmbench.core.scan import Scan
+from qsmbench.foreign.images import image_facts, image_note
 from qsmbench.foreign.manifest import METHOD_STAGES, STAGES, Manifest, read_manifest
 from qsmbench.foreign.run import RUNNERS, ForeignError, Limits
 from qsmbench.foreign.volumes import run_on_volumes
@@ -55,6 +56,11 @@ class Command(Method):
         assert self.folder is not None
         return read_manifest(Path(self.folder))
 
+    @cached_property
+    def ran_in(self) -> Mapping[str, str]:
+        """The image; asked for after the first run, which fetches it."""
+        return image_facts(self.manifest, self.runner)
+
     @property
     def begins_earlier(self) -> bool:
         """Unless its stage is dipole."""
@@ -70,12 +76,19 @@ class Command(Method):
         if not self.begins_earlier:
             return super().reconstruct(scan)
         earlier = scan.earlier
-        if earlier is None:
-            needed = " and ".join(STAGES[self.manifest.stage][0][:-1])
-            raise InputError(f"{self.manifest.slug} needs {needed}, and of this scan there is the local field alone")
+        given = {}
+        if earlier is not None:
+            given = {"totalfield": earlier.total_field, "phase": earlier.phase, "mask": earlier.mask}
+            given["magnitude"] = earlier.magnitude
+        volumes = {name: volume for name, volume in given.items() if volume is not None}
+        needed = STAGES[self.manifest.stage][0]
+        if earlier is None or not set(needed) <= set(volumes):
+            there = "local" if earlier is None else "total"
+            raise InputError(
+                f"{self.manifest.slug} needs {' and '.join(needed[:-1])}, and of this scan there is the {there} field "
+                "alone"
+            )
         orientation = Orientation.of(scan.grid)
-        volumes = {"totalfield": earlier.total_field, "phase": earlier.phase, "mask": earlier.mask}
-        volumes["magnitude"] = earlier.magnitude
         # Here echoes come first, in files last.
         ordered = {
             name: np.moveaxis(volume, 0, -1) if volume.ndim == 4 else volume
@@ -112,6 +125,8 @@ class Command(Method):
         notes = [f"{manifest.name} by the folder {manifest.slug}, SHA-256 {manifest.sha256[:16]}, runner {self.runner}"]
         if self.runner == "local":
             notes.append("It ran as a local command, not isolated from this machine or its network.")
+        else:
+            notes.append(image_note(dict(self.ran_in)))
         if scan.b0 is None:
             notes.append("The field strength is not known and was not passed on.")
         if self.begins_earlier:

@@ -86,6 +86,11 @@ class Method(ABC):
         """Whether it needs `Scan.earlier`: it begins at the total field or at the echoes, not at the local field."""
         return False
 
+    @property
+    def ran_in(self) -> Mapping[str, str]:
+        """What beside this package its maps depend on, for their record (a container's image); by default nothing."""
+        return {}
+
     @classmethod
     def completed(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options and what follows from them for others, as of a preset; by default nothing does."""

@@ -14,11 +14,22 @@ from typing import TypeAlias
 
 import torch
 
+from qsmbench.core.scan import Scan
+from qsmbench.methods.fast_box import FastBox, fast_box
+from qsmbench.methods.medi_weights import data_weights
+
 # (v, mu) -> z, a new tensor.
 DataStep: TypeAlias = "Callable[[torch.Tensor, float], torch.Tensor]"
 
 # Of the nonlinear equation; its error falls by w (1 - cos r) / (w + mu) a step, 16-fold for r = 0.5 rad and w = mu.
 _INNER_STEPS = 5
+
+
+def in_radians(scan: Scan, scale: float, padding: float) -> tuple[FastBox, torch.Tensor, torch.Tensor]:
+    """Where to iterate, the field f there (rad: ``scale`` times ppm) and its weights w, both of the padded box."""
+    work = fast_box(scan, padding)
+    weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
+    return work, work.pad(work.scan.local_field).mul_(scale), weights
 
 
 def linear_step(field: torch.Tensor, weights: torch.Tensor) -> DataStep:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qsmbench.core.scan import Scan
 from qsmbench.core.units import ppm_to_rad
+from qsmbench.methods.contract import parameter
 from qsmbench.methods.notes import note
 
 # What a local field alone is taken to come from: a common 3 T protocol.
 DEFAULT_B0 = 3.0
 DEFAULT_ECHO_SPACING = 0.007
+
+
+def echo_spacing_parameter() -> Any:
+    """The option ``echo_spacing`` of these methods."""
+    return parameter(
+        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
+    )
 
 
 def radians_per_ppm(scan: Scan, echo_spacing: float | None) -> float:

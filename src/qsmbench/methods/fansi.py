@@ -21,12 +21,10 @@ import torch
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
-from qsmbench.methods.data_steps import nonlinear_step
+from qsmbench.methods.data_steps import in_radians, nonlinear_step
 from qsmbench.methods.depth_weights import depth_weights
-from qsmbench.methods.echo_spacing import radians_per_ppm
-from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.echo_spacing import echo_spacing_parameter, radians_per_ppm
 from qsmbench.methods.field_error import FieldError, chosen_by_error, rule_factor_parameter, tv_weight
-from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.tgv_admm import TGVADMM
 from qsmbench.methods.variation_admm import VariationADMM
 
@@ -50,9 +48,7 @@ class FANSI(Method):
     depth_weighting: bool | None = parameter(
         None, "weigh the field by its error at each depth under the mask's rim; by default true, for the paper false"
     )
-    echo_spacing: float | None = parameter(
-        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
-    )
+    echo_spacing: float | None = echo_spacing_parameter()
     gradient_penalty: float = parameter(100.0, "ADMM penalty of the derivatives over their weights (toolbox)", above=0)
     field_penalty: float = parameter(1.0, "ADMM penalty of the field (toolbox)", above=0)
     tolerance: float = parameter(5e-3, "stop when |x - last x| / |x| is below", at_least=0)
@@ -63,9 +59,7 @@ class FANSI(Method):
         """Choose alpha and iterate on the mask's box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
         alpha, notes = self._weight(scan, scale)
-        work = fast_box(scan, self.padding)
-        weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
-        field = work.pad(work.scan.local_field).mul_(scale)
+        work, field, weights = in_radians(scan, scale, self.padding)
         step = nonlinear_step(field, weights)
         penalty = self.gradient_penalty * alpha
         admm: VariationADMM | TGVADMM

@@ -15,12 +15,14 @@ take half of all edges for flat and subtract them as streaks, with a result that
 Differences are those between two voxels of the mask, and sources lie inside the mask: the field is local. (In the paper
 chi is free in the whole volume.) docs/methods.md has the errors of both choices.
 
-Two things are ours unless `preset=paper` says otherwise: the inversion stops earlier the worse the field is, and W also
-weighs it by depth under the mask's rim (`depth_weights`), by what a Wiener map leaves there.
+Three things are ours unless `preset=paper` says otherwise: the inversion stops earlier the worse the field is, W also
+weighs it by depth under the mask's rim (`depth_weights`), by what a Wiener map leaves there, and a field so good that
+the paper's stop holds is inverted directly:
 
 `system`: the paper's equation 6 hands LSQR the normal equations, D W D chi = D W field, whose condition is the square
 of the problem's. "direct" hands it W^(1/2) D: the same minimum with half the transforms, and closer to it after 50
-iterations, so that no holes are left in strong veins, where W is small.
+iterations, so that no holes are left in strong veins, where W is small. On a field with much error it follows that
+error too, however early it stops (docs/methods.md), so there the normal equations are the default.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ class ILSQR(Method):
     )
     max_iterations: int = parameter(50, "of each of the two LSQR solves (Li 2015)", at_least=1)
     system: str = parameter(
-        "normal", "what LSQR is given: W^(1/2) D, or the normal equations (Li 2015)", choices=("direct", "normal")
+        "auto",
+        "what LSQR is given: W^(1/2) D, the normal equations (Li 2015), or, by the error, the first where it is small",
+        choices=("auto", "direct", "normal"),
     )
     laplacian_low: float = parameter(60.0, "percentile of |Laplacian| up to which W = 1", at_least=0, at_most=100)
     laplacian_high: float = parameter(99.9, "percentile of |Laplacian| from which W = 0", at_least=0, at_most=100)
@@ -91,7 +95,7 @@ class ILSQR(Method):
         return Reconstruction(chi, (steps.inversion.convergence, steps.removal.convergence), notes=notes)
 
     def _with_tolerance(self, scan: Scan) -> tuple[ILSQR, tuple[str, ...]]:
-        """The method with the inversion's tolerance settled, and what to say of it."""
+        """The method with the inversion's tolerance and system settled, and what to say of it."""
         chosen, notes = chosen_by_error(
             scan,
             lambda error: min(max(3 * error.relative**2, PAPER_TOLERANCE), 0.1),
@@ -101,7 +105,12 @@ class ILSQR(Method):
             paper=PAPER_TOLERANCE,
             factor=self.rule_factor,
         )
-        return replace(self, tolerance=chosen), notes
+        if self.system != "auto":
+            return replace(self, tolerance=chosen), notes
+        direct = self.tolerance is None and self.preset == "auto" and chosen <= PAPER_TOLERANCE
+        if direct:
+            notes += ("inverted directly, not by the normal equations: the field's error is small",)
+        return replace(self, tolerance=chosen, system="direct" if direct else "normal"), notes
 
     def steps(self, scan: Scan) -> Steps:
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import seed_for
@@ -167,11 +168,12 @@ class INRQSM(INRSettings):
         content = load_snapshot(Path(str(self.warm_start)), "the warm start")
         if content.get("format") != FORMAT:
             raise InputError(f"the warm start {self.warm_start} is no file written with --option save=FILE")
-        if content["about"] != self._about():
-            raise InputError(f"the warm start {self.warm_start} is of {content['about']}, not {self._about()}")
+        if content.get("about") != self._about():
+            other = shown(repr(content.get("about")))[:200]
+            raise InputError(f"the warm start {self.warm_start} is of {other}, not {self._about()}")
         try:
             network.load_state_dict(content["network"])
-        except RuntimeError as error:
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(
                 f"the warm start {self.warm_start} is of another volume: grids fit their own shape; use network=siren"
             ) from error

@@ -34,7 +34,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.csf_mask import read_csf
-from qsmbench.methods.echo_spacing import radians_per_ppm
+from qsmbench.methods.echo_spacing import echo_spacing_parameter, radians_per_ppm
 from qsmbench.methods.fast_box import fast_box
 from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter, tv_weight
 from qsmbench.methods.medi_weights import data_weights, smooth_components
@@ -83,9 +83,7 @@ class MEDI(Method):
     edge_fraction: float = parameter(
         0.3, "share of gradient components that are edges (toolbox: 0.9 of the number of voxels)", at_least=0, below=1
     )
-    echo_spacing: float | None = parameter(
-        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
-    )
+    echo_spacing: float | None = echo_spacing_parameter()
     tolerance: float | None = parameter(
         None, "stop when |dx| / |x| is below; by default 0.03, the toolbox's 0.1 for the paper", at_least=0
     )

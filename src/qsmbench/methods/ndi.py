@@ -21,10 +21,10 @@ import torch
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
-from qsmbench.methods.echo_spacing import radians_per_ppm
-from qsmbench.methods.fast_box import FastBox, fast_box
+from qsmbench.methods.data_steps import in_radians
+from qsmbench.methods.echo_spacing import echo_spacing_parameter, radians_per_ppm
+from qsmbench.methods.fast_box import FastBox
 from qsmbench.methods.field_error import FieldError, field_error
-from qsmbench.methods.medi_weights import data_weights
 from qsmbench.physics.conjugate_gradients import dot
 from qsmbench.physics.fourier import irfftn, rfftn
 
@@ -43,19 +43,15 @@ class NDI(Method):
     )
     ridge: float = parameter(1e-5, "beta, of the map's own square (toolbox)", at_least=0)
     max_iterations: int = parameter(200, "most steps that preset=auto chooses", at_least=1)
-    echo_spacing: float | None = parameter(
-        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
-    )
+    echo_spacing: float | None = echo_spacing_parameter()
     padding: float = parameter(1.25, "enlargement of the mask's box against wrap-around", at_least=1)
 
     def invert(self, scan: Scan) -> Reconstruction:
         """Descend on the mask's box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
-        work = fast_box(scan, self.padding)
+        work, field, weights = in_radians(scan, scale, self.padding)
         shape, kernel = work.padded, work.kernel
         n_steps, notes = self._steps(scan, work, kernel)
-        weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
-        field = work.pad(work.scan.local_field).mul_(scale)
         tau = self.step_size / float(weights.max())
         x = torch.zeros_like(field)
         predicted = torch.zeros_like(field)

@@ -23,7 +23,7 @@ from qsmbench.methods.network_input import network_input
 from qsmbench.methods.standard_grid import StandardGrid, tilt
 from qsmbench.methods.symmetries import over_symmetries
 from qsmbench.methods.windows import apply_in_windows
-from qsmbench.networks.shipped import resolve
+from qsmbench.networks.shipped import resolve, suffix_of
 from qsmbench.networks.weights import TrainedNetwork, load_network
 
 
@@ -36,8 +36,8 @@ class NetworkMethod(Method):
 
     architecture: str
     weights: Path
-    # Whether its networks correct first maps; None: they may or may not.
-    corrects: bool | None = None
+    # What its networks are given beside the field (`INPUTS` of qsmbench.networks.shipped); None: any of them.
+    corrects: str | None = None
     largest_tilt: float = parameter(
         1.0,
         "tilt of B0 in degrees from which on the volume is rotated to B0 along z (networks that are not told B0)",
@@ -106,16 +106,16 @@ class NetworkMethod(Method):
         return Reconstruction(chi * unit, notes=said, uncertainty=None if spread is None else spread * unit)
 
 
-def check_input(network: TrainedNetwork, name: str, corrects: bool | None) -> None:
+def check_input(network: TrainedNetwork, name: str, corrects: str | None) -> None:
     """Keep a network that corrects another method's map from passing for the paper's, and the other way round.
 
     Raises:
         InputError: it is the other kind.
     """
-    if corrects is not None and corrects != (network.n_first_maps > 0):
-        other = f"{name}-tv" if network.n_first_maps else name
-        what = "correct the map of another method" if network.n_first_maps else "see the field alone"
-        raise InputError(f"these weights of {name} {what}: they are method {other}")
+    suffix = suffix_of(network.options.get("first_map"))
+    if corrects not in {None, suffix}:
+        what = "correct the map of another method" if suffix else "see the field alone"
+        raise InputError(f"these weights of {name} {what}: they are method {name}{suffix}")
 
 
 # Scans of a set share one network; the time stamp keeps a retrained file from being taken for the old one.

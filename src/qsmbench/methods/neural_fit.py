@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,12 +27,12 @@ from tqdm import tqdm
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.core.interruption import Stop, stop_on
 from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.convergence import Convergence, Iteration
 from qsmbench.methods.field_loss import UNIT, FieldLoss
-from qsmbench.methods.interruption import Stop, stop_on_signals
 from qsmbench.networks.lattice import pieces
 from qsmbench.networks.snapshot import load_snapshot, save_snapshot
 from qsmbench.physics.fourier import FourierFilter
@@ -136,7 +137,7 @@ class NeuralFit:
         n_boxes = len(self.boxes)
         saved = logged = time.monotonic()
         with (
-            stop_on_signals() if self.path is not None else nullcontext(self.stop) as self.stop,
+            stop_on(signal.SIGINT, signal.SIGTERM) if self.path is not None else nullcontext(self.stop) as self.stop,
             Iteration("INR-QSM", "change of held-out residual", schedule.tolerance, schedule.epochs) as iteration,
             torch.enable_grad(),
         ):

@@ -1,7 +1,7 @@
 """The list of methods: one line each, imported when used, built by name with options checked.
 
 Each architecture of a network is a method too: `qsmbench.networks.architectures` lists those. Under its own name it is
-the paper's, which sees the field alone; networks of the kind that correct first maps are `<name>-tv`, beside it.
+the paper's, which sees the field alone; networks that correct first maps are `<name>-tv` and `<name>-wiener`.
 
 A method of another distribution is an `Entry` behind an entry point of the group ``qsmbench.methods``
 (`qsmbench.core.registry`).
@@ -22,7 +22,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import folder_hash
 from qsmbench.core.registry import Registry, load, nearest
 from qsmbench.networks.architectures import ARCHITECTURES, NetworkEntry
-from qsmbench.networks.shipped import PREFIX, shipped
+from qsmbench.networks.shipped import INPUTS, PREFIX, input_of, shipped
 
 if TYPE_CHECKING:
     from qsmbench.methods.contract import Method
@@ -80,10 +80,10 @@ class Entry:
         return self.options | self.method.completed(options)
 
 
-def _of_network(entry: NetworkEntry, corrects: bool | None = None) -> Entry:
-    """The method that applies an architecture's trained networks; where told, those that correct a map, or do not."""
+def _of_network(entry: NetworkEntry, corrects: str | None = None) -> Entry:
+    """The method that applies an architecture's trained networks; where told, those with one of `INPUTS`."""
     fixed = {"architecture": entry.name, "corrects": corrects}
-    name, label = (f"{entry.name}-tv", f"{entry.label} (from TV)") if corrects else (entry.name, entry.label)
+    name, label = entry.name + (corrects or ""), entry.label + INPUTS[corrects or ""]
     return Entry(
         name, label, f"{_OWN}.network:NetworkMethod", entry.doi, wants_gpu=True, needs_weights=True, fixed=fixed
     )
@@ -121,7 +121,7 @@ METHODS: Registry[Entry] = _Methods(
         Entry("ndi", "NDI", f"{_OWN}.ndi:NDI", "10.1002/nbm.4271"),
         Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
         Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
-        *(_of_network(entry, corrects) for corrects in (False, True) for entry in ARCHITECTURES.own.values()),
+        *(_of_network(entry, corrects) for corrects in INPUTS for entry in ARCHITECTURES.own.values()),
         # Somebody else's folder, whose own algorithm.yml names the paper.
         Entry("command", "Foreign method", f"{_OWN}.command:Command", ""),
     ),
@@ -170,11 +170,11 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
 def _come_along(name: str) -> str:
     """Which shipped weights serve a network without any of its own name, as the end of a sentence."""
     kind = name.split("-", maxsplit=1)[0]
-    similar = [
-        PREFIX + word for word in shipped() if word.startswith(kind) and word.endswith("-tv") == name.endswith("-tv")
-    ]
+    similar = [PREFIX + word for word in shipped() if word.startswith(kind) and input_of(word) == input_of(name)]
     if similar:
         return f", or one of {', '.join(similar)}"
-    if any(word.startswith(kind) for word in shipped()):
-        return f"; those that come with qsmbench correct TV maps: method {name}-tv"
+    others = sorted({input_of(word) for word in shipped() if word.startswith(kind)})
+    if others:
+        bare = name.removesuffix(input_of(name)) if input_of(name) else name
+        return f"; those that come with qsmbench are of method {' and '.join(bare + suffix for suffix in others)}"
     return ""

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
 from qsmbench.methods.convergence import Iteration
-from qsmbench.methods.data_steps import linear_step, nonlinear_step
-from qsmbench.methods.echo_spacing import radians_per_ppm
-from qsmbench.methods.fast_box import fast_box
+from qsmbench.methods.data_steps import in_radians, linear_step, nonlinear_step
+from qsmbench.methods.echo_spacing import echo_spacing_parameter, radians_per_ppm
 from qsmbench.methods.field_error import chosen_by_error, rule_factor_parameter, tv_weight
-from qsmbench.methods.medi_weights import data_weights
 from qsmbench.methods.variation_admm import VariationADMM
 
 PAPER_REGULARIZATION = 2e-4
@@ -40,9 +38,7 @@ class TV(Method):
     data_term: str = parameter(
         "linear", "linear in the field, or nonlinear: complex exponentials", choices=("linear", "nonlinear")
     )
-    echo_spacing: float | None = parameter(
-        None, "dTE, s; by default the scan's spacing (or single echo time), else 7 ms; B0 is 3 T if unknown", above=0
-    )
+    echo_spacing: float | None = echo_spacing_parameter()
     gradient_penalty: float = parameter(100.0, "ADMM penalty of the gradient over alpha (FANSI)", above=0)
     field_penalty: float = parameter(1.0, "ADMM penalty of the field (FANSI)", above=0)
     tolerance: float = parameter(5e-3, "stop when |x - last x| / |x| is below", at_least=0)
@@ -53,9 +49,7 @@ class TV(Method):
         """Iterate on the mask's box."""
         scale = radians_per_ppm(scan, self.echo_spacing)
         alpha, notes = self._weight(scan, scale)
-        work = fast_box(scan, self.padding)
-        weights = work.pad(data_weights(work.scan.field_noise, work.scan.mask)).square_()
-        field = work.pad(work.scan.local_field).mul_(scale)
+        work, field, weights = in_radians(scan, scale, self.padding)
         step = (linear_step if self.data_term == "linear" else nonlinear_step)(field, weights)
         admm = VariationADMM(work, alpha, self.gradient_penalty * alpha, self.field_penalty)
         with Iteration("TV", "relative update", self.tolerance, self.max_iterations) as iteration:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from qsmbench.core.damage import shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import Registry, load
 
@@ -75,5 +76,5 @@ def architecture(name: str, settings: Mapping[str, Any] | None = None) -> Archit
         return kind.model_validate(dict(settings or {}))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"network {name}, {where}: {first['msg']}, got {first['input']!r}") from error
+        where = shown(".".join(str(part) for part in first["loc"]))[:80]
+        raise InputError(f"network {name}, {where}: {first['msg']}, got {shown(repr(first['input']))[:80]}") from error

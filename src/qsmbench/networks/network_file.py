@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
 from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.tensor_file import read_tensors
 
 FORMAT = "qsmbench-network-1"
 
@@ -64,11 +64,8 @@ def read_network(path: Path, sha256: str | None = None) -> dict[str, Any]:
         InputError: missing, damaged, of other bytes, or not a qsmbench network.
     """
     written = verified(path, sha256)
-    try:
-        content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"weights file {path} is damaged or not a torch file; train or fetch it again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_tensors(path, "a weights file", "train or fetch it again", content=io.BytesIO(written))
+    if content.get("format") != FORMAT:
         raise InputError(f"weights file {path} is no qsmbench network (expected format {FORMAT})")
     return content
 

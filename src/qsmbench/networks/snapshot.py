@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import atomic_path
+from qsmbench.networks.tensor_file import read_tensors
 
 
 def save_snapshot(path: Path, content: dict[str, Any]) -> None:
@@ -28,10 +27,4 @@ def load_snapshot(path: Path, what: str, device: torch.device | str = "cpu") -> 
     Raises:
         InputError: no such file, or not a file of this kind; the message calls it ``what``.
     """
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"cannot read {what} {path}; give another file, or none") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{what} {path} holds something else; give another file, or none")
-    return content
+    return read_tensors(path, what, "give another file, or none", device=device)

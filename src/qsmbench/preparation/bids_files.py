@@ -67,10 +67,10 @@ def survey(
         InputError: no folder, no subject of that name, no gradient-echo acquisition with phase.
     """
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the top folder of a BIDS dataset")
+        raise InputError(f"{root} is not a folder; give the top folder of a BIDS dataset, see docs/preparation.md")
     present = sorted(p.name.removeprefix("sub-") for p in root.glob("sub-*") if p.is_dir())
     if not present:
-        raise InputError(f"{root} has no folder sub-*; give the top folder of a BIDS dataset")
+        raise InputError(f"{root} has no folder sub-*; give the top folder of a BIDS dataset, see docs/preparation.md")
     wanted = [s.removeprefix("sub-") for s in subjects] or present
     mistakes = Mistakes()
     for subject in wanted:

@@ -30,7 +30,10 @@ _SMALLEST = 100.0
 _THINNEST = 40.0
 # What the library raises where its surface collapses or leaves the volume.
 _GIVES_UP = (ArithmeticError, ValueError, IndexError, RuntimeError, np.linalg.LinAlgError)
-_REMEDY = "give a mask of your own, or --option mask.method=threshold (what is bright) or whole (every voxel)"
+_REMEDY = (
+    "give a mask of your own, or --option mask.method=threshold (what is bright) or whole (every voxel); in a "
+    "configuration it is preparation.mask.method"
+)
 # From the top of the scalp down to the foramen magnum an adult head measures less, mm (ours).
 _HEIGHT = 145.0
 # Below this share of the median brain magnitude lies bone or air (ours).

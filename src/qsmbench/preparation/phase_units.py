@@ -28,7 +28,10 @@ _SHORT, _LONG = 0.95, 1.003
 _NEAR = 0.99
 # An unwrapped phase goes far beyond pi, but a head's not beyond a hundred turns.
 _MOST_TURNS = 100
-_REMEDY = "say what it is with --phase-scale rad, deg, pi/4096 (or any number of radians a stored unit)"
+_REMEDY = (
+    "say what it is with --phase-scale rad, deg, pi/4096 (or any number of radians a stored unit); see "
+    "docs/preparation.md"
+)
 _NUMBER = r"\d*\.?\d+(?:[eE][-+]?\d+)?"
 
 

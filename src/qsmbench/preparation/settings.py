@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from qsmbench.core.section import Section
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PhaseSettings(_Part):
+class PhaseSettings(Section):
     """How stored phase becomes radians with paramagnetic positive."""
 
     units: Literal["auto", "rad"] = Field(
@@ -30,7 +28,7 @@ class PhaseSettings(_Part):
     flipped: bool = Field(False, description="the scanner counts phase the other way: negate it")
 
 
-class MaskSettings(_Part):
+class MaskSettings(Section):
     """The mask in which the field is fitted."""
 
     method: Literal["bet", "threshold", "whole"] = Field(
@@ -61,7 +59,7 @@ class MaskSettings(_Part):
     )
 
 
-class FieldFitSettings(_Part):
+class FieldFitSettings(Section):
     """Unwrapping and the fit of a field to the echoes."""
 
     model: Literal["complex", "linear"] = Field(
@@ -82,7 +80,7 @@ class FieldFitSettings(_Part):
     max_iterations: int = Field(10, ge=1, description="at most so many steps of the complex fit in a voxel")
 
 
-class Resharp(_Part):
+class Resharp(Section):
     """RESHARP: Tikhonov-regularized spherical mean value filtering (Sun & Wilman 2014, doi 10.1002/mrm.24765)."""
 
     kind: Literal["resharp"] = Field("resharp", description="use RESHARP")
@@ -100,7 +98,7 @@ class Resharp(_Part):
     max_iterations: int = Field(30, ge=1, description="at most so many steps; stopping early regularizes less")
 
 
-class Vsharp(_Part):
+class Vsharp(Section):
     """V-SHARP: spherical mean values of shrinking radius towards the rim (Li 2011; Schweser 2011)."""
 
     kind: Literal["vsharp"] = Field(description="use V-SHARP")
@@ -110,7 +108,7 @@ class Vsharp(_Part):
     threshold: float = Field(0.1, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
 
 
-class Pdf(_Part):
+class Pdf(Section):
     """PDF: projection onto dipole fields of sources outside the mask (de Rochefort 2010; Liu 2011)."""
 
     kind: Literal["pdf"] = Field(description="use PDF")
@@ -119,16 +117,22 @@ class Pdf(_Part):
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm (ours)")
 
 
-class Lbv(_Part):
+class Lbv(Section):
     """LBV: Laplace's equation with the total field on the mask's rim as boundary values (Zhou 2014)."""
 
     kind: Literal["lbv"] = Field(description="use LBV")
     peel: int = Field(0, ge=0, description="leave out so many layers of voxels at the rim beforehand")
+    largest_laplacian: float = Field(
+        60.0,
+        gt=1,
+        description="voxels near the rim whose field curves more than so many times what is usual in depth are left "
+        "out: what lies there is no brain, and its own field would be taken for background everywhere",
+    )
     tolerance: float = Field(1e-4, gt=0, description="conjugate gradients stop at this relative residual")
     max_iterations: int = Field(50, ge=1, description="at most so many steps, a multigrid cycle each")
 
 
-class Ismv(_Part):
+class Ismv(Section):
     """iSMV: the spherical mean value taken again and again until it stays (Wen 2014)."""
 
     kind: Literal["ismv"] = Field(description="use iSMV")
@@ -137,7 +141,7 @@ class Ismv(_Part):
     max_iterations: int = Field(60, ge=1, description="at most so many steps")
 
 
-class Sharp(_Part):
+class Sharp(Section):
     """SHARP: the spherical mean value taken off, and the rest deconvolved (Schweser 2011)."""
 
     kind: Literal["sharp"] = Field(description="use SHARP")
@@ -145,7 +149,7 @@ class Sharp(_Part):
     threshold: float = Field(0.05, gt=0, lt=1, description="inverse filter: smaller values in k-space are left out")
 
 
-class Joint(_Part):
+class Joint(Section):
     """Sources inside and outside the mask fitted together, each with its likely spread (ours, after PDF)."""
 
     kind: Literal["joint"] = Field(description="use the joint fit")
@@ -158,7 +162,7 @@ class Joint(_Part):
     margin: float = Field(20.0, gt=0, description="how far around the mask's box sources may lie, mm")
 
 
-class ForeignRemoval(_Part):
+class ForeignRemoval(Section):
     """A folder of somebody else's, by QSM-CI's contract, stage bfr (docs/foreign.md)."""
 
     kind: Literal["command"] = Field(description="use a folder of somebody else's")
@@ -180,7 +184,7 @@ Background = Annotated[
 BACKGROUNDS = ("resharp", "vsharp", "pdf", "lbv", "ismv", "sharp", "joint", "command")
 
 
-class SwiSettings(_Part):
+class SwiSettings(Section):
     """Susceptibility-weighted image (Haacke 2004, doi 10.1002/mrm.20198)."""
 
     cutoff: float = Field(
@@ -193,7 +197,7 @@ class SwiSettings(_Part):
     slab: float = Field(16.0, gt=0, description="thickness of the minimum-intensity projection across slices, mm")
 
 
-class PreparationSettings(_Part):
+class PreparationSettings(Section):
     """From a scanner's phase to the local field."""
 
     phase: PhaseSettings = Field(PhaseSettings(), description="phase as stored")

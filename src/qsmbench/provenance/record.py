@@ -14,7 +14,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ from qsmbench.provenance.version import PACKAGE, code
 
 VARIABLE = "QSMBENCH_RECORDS"
 # What describes or checks a run is no part of it.
-UNRECORDED = ("crate", "audit")
+UNRECORDED = ("crate", "audit", "diff")
 FORMAT = "qsmbench-job-1"
 # Below the results.
 JOBS = "provenance/jobs"
@@ -68,6 +68,27 @@ def _hook(event: str, arguments: Any) -> None:
 
 
 @contextmanager
+def followed() -> Iterator[_Opened]:
+    """Yield what notes every file that the process opens within the block."""
+    if not getattr(_hook, "installed", False):
+        # A hook cannot be taken away again.
+        sys.addaudithook(_hook)
+        _hook.installed = True  # type: ignore[attr-defined]
+    opened = _Opened()
+    _active.append(opened)
+    try:
+        yield opened
+    finally:
+        _active.remove(opened)
+
+
+def also_read(paths: Iterable[str]) -> None:
+    """Add files that other processes read for the job that is being recorded."""
+    if _active:
+        _active[-1].read.update(paths)
+
+
+@contextmanager
 def recorded(command: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Record what the block reads and writes, where the workflow asks for it.
 
@@ -86,17 +107,9 @@ def recorded(command: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]
     if not target or not first or command in UNRECORDED:
         yield facts
         return
-    if not getattr(_hook, "installed", False):
-        # A hook cannot be taken away again.
-        sys.addaudithook(_hook)
-        _hook.installed = True  # type: ignore[attr-defined]
-    opened = _Opened()
-    _active.append(opened)
     started, clock = datetime.now(UTC), time.perf_counter()
-    try:
+    with followed() as opened:
         yield facts
-    finally:
-        _active.remove(opened)
     folder = Path(target).resolve()
     results = folder.parents[1]
     record = {

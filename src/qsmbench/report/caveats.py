@@ -69,6 +69,17 @@ class Footnotes:
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
+    def at(self, method: str) -> str:
+        """The numbers at a method in order, three or more that follow each other as a range; empty without any."""
+        runs: list[list[int]] = []
+        for number in sorted(self.marks.get(method, ())):
+            if runs and number == runs[-1][-1] + 1:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+        ranges = [[f"{run[0]}–{run[-1]}"] if len(run) > 2 else [str(number) for number in run] for run in runs]
+        return ", ".join(text for texts in ranges for text in texts)
+
 
 def read_said(layout: RunLayout, display: Display) -> dict[tuple[str, str], Remark]:
     """Read what was said by set and method, in the display's order, where a reconstruction left its status."""

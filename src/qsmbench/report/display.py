@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from qsmbench.core.damage import reading
+from qsmbench.core.damage import reading, shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.section import Name, Text
 
@@ -38,6 +38,9 @@ class MethodInfo(_Strict):
     method: str = Field(description="name in the registry of methods")
     options: dict[str, Any] = Field(default_factory=dict, description="every parameter with its value")
     description: str = ""
+    summary: str = Field("", description="what it is, in a sentence")
+    begins: str = Field("", description="field: at the local field; earlier: at the total field or the echoes")
+    option_notes: dict[str, str] = Field(default_factory=dict, description="a sentence on each parameter")
 
 
 class MetricInfo(_Strict):
@@ -109,8 +112,8 @@ def read_display(path: Path) -> Display:
         display = Display.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}, key {where}: {first['msg']}") from error
+        where = shown(".".join(str(part) for part in first["loc"]))[:120]
+        raise InputError(f"{path}, key {where}: {first['msg'][:300]}") from error
     for kind in ("sets", "methods", "metrics"):
         if not getattr(display, kind):
             raise InputError(f"{path} lists no {kind}; a report needs at least one")

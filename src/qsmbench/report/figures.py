@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from qsmbench.report.png import fixed_style, png_bytes
@@ -52,6 +54,7 @@ _FOOT = 0.62
 _EDGE = 0.32
 _MIN_WIDTH = 6.0
 _TITLE_WIDTH = 24  # characters
+_POINTS = 1 / 72  # inches
 
 
 def subject_figure(subject: Subject, labels: Mapping[str, str], scores: Mapping[str, str] | None = None) -> bytes:
@@ -76,29 +79,29 @@ def subject_figure(subject: Subject, labels: Mapping[str, str], scores: Mapping[
         for (plane, kind), (first, *rest) in grid.items():
             shows_reference = kind == "map" and reference is not None
             inset = reference if reference is not None and shows_reference else subject.local_field
-            _draw(first, inset, planes, plane, WINDOWS["chi" if shows_reference else "field"])
+            first.draw(inset, planes, plane, WINDOWS["chi" if shows_reference else "field"])
             if kind == "map":
-                _letter(first, planes, plane)
+                first.letter(*planes.sides(plane))
             if kind == "error":
-                _name_row(first, "local field")
-                for axes in rest[:1]:
-                    _name_row(axes, "error")
+                first.name_row("local field")
+                for panel in rest[:1]:
+                    panel.name_row("error")
             else:
-                _name_row(first, plane)
-            for axes, method in zip(rest, methods, strict=True):
+                first.name_row(plane)
+            for panel, method in zip(rest, methods, strict=True):
                 chi = subject.estimates[method]
                 if chi is None:
-                    _draw_failure(axes, "failed" if kind == "map" else "")
+                    panel.draw_failure("failed" if kind == "map" else "")
                 elif kind == "error" and reference is not None:
-                    _draw(axes, chi - reference, planes, plane, WINDOWS["error"])
+                    panel.draw(chi - reference, planes, plane, WINDOWS["error"])
                 else:
-                    _draw(axes, chi, planes, plane, WINDOWS["chi"])
+                    panel.draw(chi, planes, plane, WINDOWS["chi"])
         first, *rest = next(iter(grid.values()))
-        first.set_title("local field" if reference is None else "reference")
-        for axes, method in zip(rest, methods, strict=True):
+        first.title("local field" if reference is None else "reference")
+        for panel, method in zip(rest, methods, strict=True):
             failed = subject.estimates[method] is None
-            title = [*textwrap.wrap(labels[method], _TITLE_WIDTH), *filter(None, [scores.get(method)])]
-            axes.set_title("\n".join(title), color=_FAILED_INK if failed else "black")
+            lines = [*textwrap.wrap(labels[method], _TITLE_WIDTH), *filter(None, [scores.get(method)])]
+            panel.title("\n".join(lines), color=_FAILED_INK if failed else "black")
         _colour_bars(figure, ["field", "chi", "error"] if reference is not None and methods else ["field", "chi"])
         return png_bytes(figure, _palette())
 
@@ -116,8 +119,50 @@ def alt_text(subject: Subject, labels: Mapping[str, str], set_label: str) -> str
     return text + (f" Failed: {', '.join(failed)}." if failed else "")
 
 
-def _layout(planes: Planes, n_methods: int, has_errors: bool) -> tuple[Figure, dict[tuple[str, str], list[Axes]]]:
-    """Axes by (plane, "map" or "error"): the first of a row shows what goes in, the others a method each."""
+@dataclass(frozen=True)
+class _Panel:
+    """A slice's place, in inches, on the one pair of axes of a figure: axes of its own would cost more than it."""
+
+    axes: Axes
+    left: float
+    bottom: float
+    wide: float
+    tall: float
+
+    def draw(self, volume: np.ndarray, planes: Planes, plane: str, window: ColourScale) -> None:
+        self.axes.imshow(
+            np.ma.masked_where(~planes.cut(planes.mask, plane), planes.cut(volume, plane)),
+            cmap=_colours(window),
+            vmin=-window.limit,
+            vmax=window.limit,
+            extent=(self.left, self.left + self.wide, self.bottom, self.bottom + self.tall),
+            aspect="auto",
+            interpolation="antialiased",
+        )
+
+    def draw_failure(self, text: str) -> None:
+        ground = Rectangle((self.left, self.bottom), self.wide, self.tall, facecolor=_FAILED_GROUND, edgecolor="none")
+        self.axes.add_patch(ground)
+        self._write(0.5, 0.5, text, color=_FAILED_INK, ha="center", va="center")
+
+    def letter(self, left: str, right: str) -> None:
+        outline: list[AbstractPathEffect] = [withStroke(linewidth=2, foreground="black")]
+        for x, letter, side in ((0.03, left, "left"), (0.97, right, "right")):
+            self._write(x, 0.97, letter, color="white", weight="bold", ha=side, va="top", path_effects=outline)
+
+    def name_row(self, text: str) -> None:
+        self._write(-_POINTS * 4 / self.wide, 0.5, text, rotation=90, ha="right", va="center")
+
+    def title(self, text: str, color: str = "black") -> None:
+        self._write(0.5, 1 + _POINTS * 5 / self.tall, text, color=color, ha="center", va="bottom")
+
+    def _write(self, x: float, y: float, text: str, **how: Any) -> None:
+        """Write at a place in shares of the panel."""
+        self.axes.text(self.left + x * self.wide, self.bottom + y * self.tall, text, **how)
+
+
+def _layout(planes: Planes, n_methods: int, has_errors: bool) -> tuple[Figure, dict[tuple[str, str], list[_Panel]]]:
+    """Panels by (plane, "map" or "error"): the first of a row shows what goes in, the others a method each."""
     # One scale in inches per mm for all planes, so that the slices of a subject can be compared in size.
     scale = _COLUMN / max(planes.extent(plane)[0] for plane in PLANES)
     kinds = ["map", "error"] if has_errors else ["map"]
@@ -126,67 +171,18 @@ def _layout(planes: Planes, n_methods: int, has_errors: bool) -> tuple[Figure, d
     width = max(lefts[-1] + _COLUMN + _GAP, _MIN_WIDTH)
     height = _HEAD + _FOOT + sum(heights.values()) + _GAP * len(heights)
     figure = Figure(figsize=(width, height), dpi=_DPI)
-    grid: dict[tuple[str, str], list[Axes]] = {}
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    grid: dict[tuple[str, str], list[_Panel]] = {}
     top = height - _HEAD
     for key, tall in heights.items():
         wide = planes.extent(key[0])[0] * scale
         margin = (_COLUMN - wide) / 2
-        grid[key] = [
-            figure.add_axes(((left + margin) / width, (top - tall) / height, wide / width, tall / height))
-            for left in lefts
-        ]
+        grid[key] = [_Panel(axes, left + margin, top - tall, wide, tall) for left in lefts]
         top -= tall + _GAP
     return figure, grid
-
-
-def _draw(axes: Axes, volume: np.ndarray, planes: Planes, plane: str, window: ColourScale) -> None:
-    picture = np.ma.masked_where(~planes.cut(planes.mask, plane), planes.cut(volume, plane))
-    axes.imshow(
-        picture,
-        cmap=_colours(window),
-        vmin=-window.limit,
-        vmax=window.limit,
-        extent=(0, planes.extent(plane)[0], 0, planes.extent(plane)[1]),
-        aspect="auto",
-        interpolation="antialiased",
-    )
-    _bare(axes)
-
-
-def _draw_failure(axes: Axes, text: str) -> None:
-    axes.set_facecolor(_FAILED_GROUND)
-    axes.text(0.5, 0.5, text, color=_FAILED_INK, ha="center", va="center", transform=axes.transAxes)
-    _bare(axes)
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _letter(axes: Axes, planes: Planes, plane: str) -> None:
-    left, right = planes.sides(plane)
-    outline: list[AbstractPathEffect] = [withStroke(linewidth=2, foreground="black")]
-    for x, letter, side in ((0.03, left, "left"), (0.97, right, "right")):
-        axes.text(
-            x, 0.97, letter, color="white", weight="bold", ha=side, va="top", transform=axes.transAxes
-        ).set_path_effects(outline)
-
-
-def _name_row(axes: Axes, text: str) -> None:
-    axes.annotate(
-        text,
-        xy=(0, 0.5),
-        xycoords="axes fraction",
-        xytext=(-4, 0),
-        textcoords="offset points",
-        rotation=90,
-        ha="right",
-        va="center",
-        annotation_clip=False,
-    )
 
 
 def _colour_bars(figure: Figure, kinds: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.spread import Spread, one_by_one
 from qsmbench.data.atomic import atomic_path, write_text_atomic
 from qsmbench.data.layout import INSPECTION_FILES
 from qsmbench.data.store import StoredSet
@@ -74,7 +76,7 @@ class Drawn:
     missing: int
 
 
-def read_drawn(stored: StoredSet, hashes: Path) -> Drawn:
+def read_drawn(stored: StoredSet, hashes: Path, spread: Spread = one_by_one) -> Drawn:
     """Read the records ``hashes``/<shard>.json that lie beside a store.
 
     Raises:
@@ -85,18 +87,26 @@ def read_drawn(stored: StoredSet, hashes: Path) -> Drawn:
     if not paths:
         raise InputError(f"{hashes} holds no record of a shard; make the set's shards first")
     voxel_sizes, b0_dirs = stored.vectors()
+    read = partial(_read_record, voxel_sizes=voxel_sizes, b0_dirs=b0_dirs)
+    found = dict(spread(read, paths))
     for path in paths:
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))["samples"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is not the record of a shard ({error}); delete it and make it again") from error
-        for row in rows:
-            number, parameters = row["sample"], row["parameters"]
-            if number < len(stored):
-                samples.append(_flat(number, voxel_sizes[number], b0_dirs[number], parameters))
-                shapes += [_shape(number, shape) for shape in parameters["shapes"]]
+        samples += found[path][0]
+        shapes += found[path][1]
     table = pd.DataFrame(samples).sort_values("sample", ignore_index=True)
     return Drawn(table, pd.DataFrame(shapes), len(stored) - len(table))
+
+
+def _read_record(
+    path: Path, *, voxel_sizes: np.ndarray, b0_dirs: np.ndarray
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of samples and of shapes of one shard."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["samples"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not the record of a shard ({error}); delete it and make it again") from error
+    known = [(row["sample"], row["parameters"]) for row in rows if row["sample"] < len(voxel_sizes)]
+    samples = [_flat(number, voxel_sizes[number], b0_dirs[number], parameters) for number, parameters in known]
+    return samples, [_shape(number, shape) for number, parameters in known for shape in parameters["shapes"]]
 
 
 def _flat(number: int, voxel_size: np.ndarray, b0_dir: np.ndarray, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,19 +144,20 @@ def chosen_samples(n: int, n_shown: int) -> list[int]:
     return [i * n // n_shown for i in range(n_shown)] if n >= n_shown else list(range(n))
 
 
-def inspect_set(store: Path, out_dir: Path, n_shown: int = 8) -> str:
+def inspect_set(store: Path, out_dir: Path, n_shown: int = 8, *, spread: Spread = one_by_one) -> str:
     """Draw samples and drawn parameters of a synthetic set; return a line on what was there.
 
     Args:
         store: of the set, its folder of hashes beside it.
         out_dir: folder to write.
         n_shown: rows of the contact sheet.
+        spread: how records of shards are gone through.
 
     Raises:
         InputError: no such set, or none of its shards is made.
     """
     stored = StoredSet(store)
-    drawn = read_drawn(stored, store.with_suffix(".hashes"))
+    drawn = read_drawn(stored, store.with_suffix(".hashes"), spread)
     made = drawn.samples["sample"].tolist()
     shown = [made[i] for i in chosen_samples(len(made), n_shown)]
     recipe: Any = stored.group.attrs["recipe"]

@@ -1,88 +1,36 @@
 """One self-contained HTML page: styles and scripts inline, pictures as data, no request to anywhere.
 
 A content security policy in the page forbids what it does not need, so a browser holds us to that. Works from a file,
-on a phone, on paper and with a keyboard.
+on a phone, on paper and with a keyboard. The same page live (`qsmbench.report.live`) has addresses in place of data.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from qsmbench.report.caveats import Footnotes, Remark
 from qsmbench.report.comparisons import ALPHA
+from qsmbench.report.content import Content
 from qsmbench.report.costs import HEADINGS
 from qsmbench.report.display import Display
+from qsmbench.report.figures import WINDOWS
 from qsmbench.report.formats import cell_text, heading
+from qsmbench.report.opening import other_sets
+from qsmbench.report.parts import Picture, SetSection
 from qsmbench.report.scores import WHOLE_MASK
+from qsmbench.report.scripts import LIBRARIES, OURS, Script, library, own_script, policy
+from qsmbench.report.stages import HEADINGS as STAGE_HEADINGS
 from qsmbench.report.statistics import CONFIDENCE, MIN_SUBJECTS
 from qsmbench.report.tables import Cell, Column, Row, Table, fixed
 from qsmbench.report.template import template_environment
-from qsmbench.report.viewer import Viewer, niivue_script
+from qsmbench.report.viewer import Viewer
 
 _HEADLINE_METRICS = 3
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG with its file's stem, what it shows in words, and a caption."""
-
-    name: str
-    png: bytes
-    alt: str
-    caption: str
-
-    @property
-    def source(self) -> str:
-        """The picture as a data URL."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels, from the header (PNG specification 11.2.2), so that a page does not jump."""
-        return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
-
-
-@dataclass(frozen=True)
-class FieldRow:
-    """How far a prepared field is from the truth on one scan, as printed."""
-
-    subject: str
-    field: str
-    nrmse: str
-    rms_error: str
-    correlation: str
-    coverage: str
-    harmonic: str = ""
-    noise: str = ""
-    told: str = ""
-
-
-@dataclass(frozen=True)
-class SetSection:
-    """What the page shows of a set."""
-
-    name: str
-    table: Table
-    distribution: Picture | None
-    pictures: tuple[Picture, ...]
-    convention: str
-    regions: Table | None = None
-    spectrum: Picture | None = None
-    fields: tuple[FieldRow, ...] = ()
-    scored: bool = True
-    footnotes: Footnotes = field(default_factory=Footnotes)
-
-    @property
-    def all_pictures(self) -> tuple[Picture, ...]:
-        """Every picture of the section."""
-        return (*(p for p in (self.distribution, self.spectrum) if p is not None), *self.pictures)
 
 
 @dataclass(frozen=True)
@@ -93,63 +41,105 @@ class HeadlineColumn:
     heading: str
 
 
-def render_page(
-    display: Display,
-    scores: pd.DataFrame,
-    *,
-    sections: Sequence[SetSection],
-    curves: Sequence[Picture],
-    comparisons: pd.DataFrame,
-    failed: pd.DataFrame,
-    inspections: Sequence[Picture] = (),
-    viewer: Viewer | None = None,
-    tables: Sequence[tuple[Table, Footnotes]] = (),
-    said: Mapping[tuple[str, str], Remark] | None = None,
-    trends: Sequence[Picture] = (),
-    costs: Sequence[Sequence[str]] = (),
-    bibliography: str = "",
-) -> str:
-    """Fill the template."""
+def render_page(content: Content, viewer: Viewer | None = None, source: Callable[[Picture], str] | None = None) -> str:
+    """Fill the template.
+
+    Args:
+        content: what is shown.
+        viewer: its index and volumes.
+        source: where a picture is, for a page that is served; by default it lies in the page.
+    """
+    display, scores, sections = content.display, content.scores, content.sections
+    n_reconstructions = len(scores.drop_duplicates(["set", "method", "subject"]))
+    parts = ["page", *(["plots"] if n_reconstructions else []), *(["viewer"] if viewer else [])]
+    libraries = [library(name) for part in parts for name in LIBRARIES.get(part, ())]
+    scripts = [own_script(name) for part in parts for name in OURS[part]]
     environment = template_environment("qsmbench.report")
-    environment.globals.update(heading=heading, tight=_tight, cell_text=cell_text)
+    environment.globals.update(
+        heading=heading,
+        tight=_tight,
+        cell_text=cell_text,
+        source=source or (lambda picture: picture.source),
+        confidence=f"{CONFIDENCE:.0%}",
+        min_subjects=MIN_SUBJECTS,
+    )
     environment.filters.update(pretty=_pretty, tidy_json=_tidy_json, script_json=_script_json)
     headline_columns, headline_rows = _headline(display, sections)
-    script, version = niivue_script() if viewer else ("", "")
+    comparisons = _comparison_rows(display, content.comparisons)
+    failed = [
+        {
+            "set": display.sets[str(row["set"])].label,
+            "method": display.methods[str(row["method"])].label,
+            "subject": row["subject"],
+            "message": row["message"] or "no message",
+        }
+        for _, row in content.failed.iterrows()
+    ]
     return environment.get_template("index.html.jinja").render(
         display=display,
+        policy=_policy([*libraries, *scripts], live=source is not None),
+        contents=_contents(content, viewer, bool(n_reconstructions), bool(comparisons), len(failed)),
+        lead=content.lead,
+        lead_tiles=content.lead_tiles,
+        whole_pipelines=any(info.begins == "earlier" for info in display.methods.values()),
+        elsewhere=other_sets(content.rankings, content.lead) if content.lead else "",
+        chi_limit=f"{WINDOWS['chi'].limit:g}",
+        error_limit=f"{WINDOWS['error'].limit:g}",
+        cards=content.cards,
         sections=sections,
-        curves=curves,
-        inspections=inspections,
+        curves=content.curves,
+        inspections=content.looks,
         headline_columns=headline_columns,
         headline_rows=headline_rows,
         findings=_findings(display, sections),
-        comparisons=_comparison_rows(display, comparisons),
+        comparisons=comparisons,
         baseline=display.methods[display.baseline_method].label,
-        failures=[
-            {
-                "set": display.sets[str(row["set"])].label,
-                "method": display.methods[str(row["method"])].label,
-                "subject": row["subject"],
-                "message": row["message"] or "no message",
-            }
-            for _, row in failed.iterrows()
-        ],
-        n_reconstructions=len(scores.drop_duplicates(["set", "method", "subject"])),
+        failures=failed,
+        n_reconstructions=n_reconstructions,
         n_subjects={str(k): int(v) for k, v in scores.groupby("set")["subject"].nunique().items()},
         traces=_traces(scores),
-        confidence=f"{CONFIDENCE:.0%}",
-        min_subjects=MIN_SUBJECTS,
         alpha=f"{ALPHA:g}",
         viewer=viewer,
-        tables=tables,
-        said=said or {},
-        trends=trends,
+        tables=content.own_tables,
+        stages=content.stages,
+        stage_headings=STAGE_HEADINGS,
+        said=content.said,
+        trends=content.trends,
         cost_headings=HEADINGS,
-        costs=costs,
-        bibliography=bibliography,
-        niivue_script=script,
-        niivue_version=version,
+        costs=content.costs,
+        bibliography=content.bibliography,
+        origin=content.origin,
+        data=content.data,
+        libraries=libraries,
+        scripts=scripts,
     )
+
+
+def _policy(scripts: list[Script], *, live: bool) -> str:
+    own = "'self' " if live else ""
+    return policy(scripts, connect=f"{own}data: blob:", images=f"{own}data: blob:")
+
+
+def _contents(
+    content: Content, viewer: Viewer | None, scored: bool, compared: bool, n_failed: int
+) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Groups of links: target, label, whether it is bad news."""
+    display = content.display
+    results = [("summary", "At a glance", False)]
+    results += [("scores", "Scores", False), ("plots", "Plot", False)] if scored else []
+    results += [("viewer", "Volumes", False)] if viewer else []
+    results += [("tables", "Tables", False)] if content.own_tables else []
+    results += [("stages", "Stages", False)] if content.stages else []
+    sets = [(f"set-{i}", display.sets[s.name].label, False) for i, s in enumerate(content.sections, 1)]
+    sets += [("trends", "Trends", False)] if content.trends else []
+    sets += [("comparisons", "Comparisons", False)] if compared else []
+    methods = [("methods", "Cards", False)] + [("costs", "Runtime and memory", False)] * bool(content.costs)
+    methods += [("metrics", "Metrics", False)] + [("notes", "Notes", False)] * bool(content.said)
+    made = [("inspections", "Synthetic sets", False)] if content.looks else []
+    made += [("training", "Training", False)] if content.curves else []
+    made += [("failures", f"Failures ({n_failed})" if n_failed else "Failures", bool(n_failed))]
+    made += [("provenance", "Provenance", False)]
+    return [("Results", results), ("Sets", sets), ("Methods", methods), ("What made it", made)]
 
 
 def _headline(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,16 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from qsmbench.core.errors import InputError
+from qsmbench.report.chosen import Choice
 from qsmbench.report.display import Display
 from qsmbench.report.figures import WINDOWS, alt_text, subject_figure
-from qsmbench.report.page import FieldRow, Picture
+from qsmbench.report.parts import FieldRow, Picture
 from qsmbench.report.png import fixed_style, png_bytes
 from qsmbench.report.scores import WHOLE_MASK
 from qsmbench.report.slices import choose_planes
 from qsmbench.report.spectrum import relative_spectrum, spectrum_alt_text, spectrum_figure
 from qsmbench.report.tables import file_stem, fixed
+from qsmbench.report.tiles import tile_png
 from qsmbench.report.volumes import SetVolumes, Subject
 from qsmbench.report.zoom import REACH, strongest_source
 
@@ -30,44 +32,83 @@ _COLUMN, _TITLE, _GAP = 2.6, 0.42, 0.05  # inches
 _DPI = 110
 
 
+@dataclass(frozen=True)
+class ScanPictures:
+    """Pictures of a set's chosen scans.
+
+    Attributes:
+        pictures: in the order of the page.
+        convention: the sentence on left and right.
+        spectrum: where in k-space the error lies.
+        tiles: small slices of the first scan: of the reference under "", and by method.
+    """
+
+    pictures: tuple[Picture, ...]
+    convention: str
+    spectrum: Picture | None
+    tiles: Mapping[str, Picture]
+
+
 def scan_pictures(
-    name: str, volumes: SetVolumes, scores: pd.DataFrame, display: Display
-) -> tuple[list[Picture], str, Picture | None]:
-    """Pictures of the scans that are shown, the sentence on left and right, and where in k-space the error lies.
+    name: str, volumes: SetVolumes, scores: pd.DataFrame, display: Display, choices: Sequence[Choice]
+) -> ScanPictures:
+    """Pictures of the scans that are shown.
 
     Args:
         name: of the set.
         volumes: its scans with their maps.
         scores: of all sets.
         display: labels and order.
+        choices: the set's subjects, those to be shown first in front.
     """
     labels = {method: info.label for method, info in display.methods.items()}
     pictures: list[Picture] = []
     spectra: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    tiles: dict[str, Picture] = {}
     convention = ""
-    n = min(display.n_samples_shown, len(volumes))
-    for index in range(n):
-        subject = volumes.read(index)
+    shown = choices[: display.n_samples_shown]
+    for choice in shown:
+        subject = volumes.read(choice.index)
         convention = choose_planes(subject).convention()
-        pictures += _pictures(name, subject, labels, first_scores(scores, display, name, subject.name), display)
+        texts = first_scores(scores, display, name, subject.name)
+        pictures += _pictures(name, subject, labels, texts, display=display, why=choice.why)
+        tiles = tiles or _tiles(name, subject, labels, display, choice.why)
         for method in labels:
             chi = subject.estimates.get(method)
             if chi is not None and subject.chi_ref is not None:
                 spectra.setdefault(method, []).append(relative_spectrum(subject, chi, subject.b0_dir))
     if not spectra:
-        return pictures, convention, None
+        return ScanPictures(tuple(pictures), convention, None, tiles)
     spectrum = Picture(
         f"{file_stem(name)}-spectrum",
         spectrum_figure(spectra, labels),
         spectrum_alt_text(spectra, labels, display.sets[name].label),
-        f"Where in k-space the error lies, over the first {n} subject{'s' if n > 1 else ''}: its power relative to the "
+        f"Where in k-space the error lies, over the subjects shown ({len(shown)}): its power relative to the "
         "reference's by angle to B0. Streaks come from the cone at 54.7 degrees, where the dipole kernel is zero.",
     )
-    return pictures, convention, spectrum
+    return ScanPictures(tuple(pictures), convention, spectrum, tiles)
+
+
+def _tiles(name: str, subject: Subject, labels: Mapping[str, str], display: Display, why: str) -> dict[str, Picture]:
+    """Small axial slices: the reference under "", and every method's map with its error below it."""
+    planes, label = choose_planes(subject), display.sets[name].label
+    stem = f"tile-{file_stem(name)}"
+    where = f"{label}, subject {subject.name} ({why})"
+    found = {}
+    if subject.chi_ref is not None:
+        text = f"Axial slice of the reference susceptibility: {where}, window ±{WINDOWS['chi'].limit:g} ppm."
+        found[""] = Picture(f"{stem}-reference", tile_png(planes, subject.chi_ref, None), text, where)
+    for method, chi in subject.estimates.items():
+        if chi is not None:
+            error = " and, below, its difference from the reference" if subject.chi_ref is not None else ""
+            text = f"Axial slice of the susceptibility by {labels[method]}{error}: {where}."
+            png = tile_png(planes, chi, subject.chi_ref)
+            found[method] = Picture(f"{stem}-{file_stem(method)}", png, text, where)
+    return found
 
 
 def _pictures(
-    name: str, subject: Subject, labels: Mapping[str, str], texts: Mapping[str, str], display: Display
+    name: str, subject: Subject, labels: Mapping[str, str], texts: Mapping[str, str], *, display: Display, why: str
 ) -> list[Picture]:
     """The scan beside its SWI where there is one, in three planes, and around its strongest source."""
     label = display.sets[name].label
@@ -91,7 +132,7 @@ def _pictures(
             stem,
             subject_figure(subject, labels, texts),
             alt_text(subject, labels, label),
-            f"Subject {subject.name}, voxels of {voxels} mm",
+            f"Subject {subject.name} ({why}), voxels of {voxels} mm",
         )
     )
     close = strongest_source(subject)

@@ -12,7 +12,7 @@ from qsmbench.core.errors import InputError
 from qsmbench.data.file_hashes import hashes_of
 from qsmbench.data.layout import RunLayout
 from qsmbench.preparation.bids_files import files_of, subjects_with_phase
-from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.preparation.settings import Background, PreparationSettings
 from qsmbench.sets.contract import SetSpec
 from qsmbench.sets.scans import PreparedScans
 from qsmbench.simulation.acquisition.protocol import PROTOCOLS
@@ -30,6 +30,11 @@ class BidsSet(SetSpec):
         (), description="labels without sub-; by default every subject of the folder"
     )
     preparation: PreparationSettings = Field(PreparationSettings(), description="from the echoes to the local field")
+
+    @property
+    def removal(self) -> Background:
+        """The preparation's."""
+        return self.preparation.background
 
     def open(self, layout: RunLayout, name: str) -> BidsScans:
         """The set called ``name`` in a results folder."""
@@ -58,7 +63,7 @@ class BidsScans(PreparedScans):
             return tuple(found)
         raise InputError(
             f"config: acquisitions.{self.name}.folder: {self.spec.folder} holds no sub-* folder with "
-            "phase; give a BIDS dataset"
+            "phase; give a BIDS dataset, see docs/preparation.md"
         )
 
     @cached_property

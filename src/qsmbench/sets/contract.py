@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field
 
 from qsmbench.core.errors import InputError
-from qsmbench.core.section import Section, Text
+from qsmbench.core.section import Name, Section, Text
 from qsmbench.data.layout import RunLayout
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from qsmbench.core.grid import Shape
     from qsmbench.core.scan import Earlier, Reference, Scan
+    from qsmbench.preparation.settings import Background
 
 
 class Labels(NamedTuple):
@@ -53,6 +54,12 @@ class SetSpec(Section):
     """The section of the configuration that describes one set."""
 
     label: Text = Field("", description="heading in the report; by default the set's name")
+    methods: tuple[Name, ...] = Field((), description="methods that are run on it, by name; by default every one")
+
+    @property
+    def removal(self) -> Background | None:
+        """What removes the background of its fields; None where nothing does."""
+        return None
 
     @abstractmethod
     def open(self, layout: RunLayout, name: str) -> ScanSet:

@@ -11,7 +11,7 @@ from qsmbench.data.disk import scan_bytes
 from qsmbench.data.layout import RunLayout
 from qsmbench.heads.phantom import PhantomSource
 from qsmbench.heads.registry import OneHead
-from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.preparation.settings import Background, PreparationSettings
 from qsmbench.sets.contract import SetSpec
 from qsmbench.sets.scans import PreparedScans
 from qsmbench.simulation.acquisition.protocol import PROTOCOLS, CaseName, Protocol
@@ -51,6 +51,11 @@ class SimulatedSet(SetSpec):
         if len(set(self.subjects)) < len(self.subjects):
             raise ValueError("subjects: a subject is listed twice")
         return self
+
+    @property
+    def removal(self) -> Background:
+        """The preparation's."""
+        return self.preparation.background
 
     @property
     def sequence(self) -> Protocol:

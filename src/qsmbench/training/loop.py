@@ -8,11 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-import pickle
+import signal
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from tensorboardX import SummaryWriter
@@ -20,7 +19,8 @@ from torch import nn
 from tqdm import tqdm
 
 from qsmbench.config.networks import Network
-from qsmbench.core.errors import InputError
+from qsmbench.core.damage import reading
+from qsmbench.core.interruption import StoppedError, stop_on
 from qsmbench.core.seeds import seed_for
 from qsmbench.data.atomic import atomic_path, write_text_atomic
 from qsmbench.data.download import sha256_of
@@ -29,13 +29,13 @@ from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.hfen import hfen
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
-from qsmbench.networks.weights import TrainedNetwork, load_network
+from qsmbench.networks.tensor_file import read_tensors
+from qsmbench.networks.weights import TrainedNetwork, load_start
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.batches import Batch, Batches, Pick, measure_scaling, split
 from qsmbench.training.losses import loss_of
 from qsmbench.training.prefetch import prefetch
 from qsmbench.training.ranks import Ranks, join, leave
-from qsmbench.training.stop import StoppedError, stop_on_term
 
 RECORD_COLUMNS = ("step", "loss", "validation_rmse", "validation_hfen", "learning_rate")
 
@@ -90,12 +90,8 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     stored = StoredSet(store)
     kind = spec.settings
     training, validation = split(len(stored), spec.validation_fraction, spec.seed)
-    options = kind.model_dump(mode="json")
-    if spec.first_map is not None:
-        options["first_map"] = spec.first_map
-    if spec.first_map_regularization:
-        options["first_map_regularization"] = list(spec.first_map_regularization)
-    start = None if spec.start is None else _starting_point(spec, options)
+    options = spec.options
+    start = None if spec.start is None else load_start(spec.start, spec.architecture, options)
     # A network that goes on learning keeps the units it has learned in.
     scaling = measure_scaling(stored, training) if start is None else start.scaling
     validation = validation[: spec.validation_volumes]
@@ -129,7 +125,7 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
     steps = range(run.step, spec.steps)
     with (
         nullcontext() if curves is None else SummaryWriter(str(curves)) as board,
-        stop_on_term() as stop,
+        stop_on(signal.SIGTERM, patient=True) as stop,
         tqdm(total=spec.steps, initial=run.step, unit="step", disable=quiet) as bar,
         prefetch(lambda step: batches.load(ranks.share(batches.at(step))), steps, spec.loaders) as loaded,
     ):
@@ -200,19 +196,6 @@ def _advance(run: _Run, spec: Network, batch: Batch, scaling: Scaling, ranks: Ra
     return stopped
 
 
-def _starting_point(spec: Network, options: dict[str, Any]) -> TrainedNetwork:
-    """The trained network that training goes on from.
-
-    Raises:
-        InputError: it is of another architecture or size.
-    """
-    assert spec.start is not None
-    start = load_network(spec.start, spec.architecture)
-    if start.options != options:
-        raise InputError(f"start: {spec.start} was made with {start.options}, the configuration asks for {options}")
-    return start
-
-
 @torch.no_grad()
 def _validate(module: nn.Module, batches: Batches, indices: list[int], ranks: Ranks) -> tuple[float, float]:
     """RMSE over all validation voxels, mean HFEN over the volumes; % of the truth's norm."""
@@ -253,14 +236,13 @@ def _resume(run: _Run, path: Path, identity: str, device: str) -> bool:
     """Load a checkpoint of the very same training; any other is left aside."""
     if not path.exists():
         return False
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"checkpoint {path} is damaged; delete it to train from the start") from error
-    if content["identity"] != identity:
+    what, advice = "a checkpoint", "delete it to train from the start"
+    content = read_tensors(path, what, advice, device=device)
+    if content.get("identity") != identity:
         return False
-    run.module.load_state_dict(content["module"])
-    run.optimiser.load_state_dict(content["optimiser"])
-    run.step, run.loss_sum, run.n_summed = content["progress"]
-    run.rows = content["rows"]
+    with reading(path, what, advice):
+        run.module.load_state_dict(content["module"])
+        run.optimiser.load_state_dict(content["optimiser"])
+        run.step, run.loss_sum, run.n_summed = content["progress"]
+        run.rows = content["rows"]
     return True

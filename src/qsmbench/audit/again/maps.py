@@ -31,8 +31,8 @@ def maps(again: Again) -> list[Agreement]:
         things = [
             (scans, name, made, row)
             for scans in sets
-            for name in run.config.methods
-            if name not in run.foreign
+            for name in run.of.methods_of(scans.name)
+            if name not in run.foreign and name not in run.absent
             if run.has(status := run.layout.map_status(scans.name, name))
             for made in [run.json(status)]
             for row in made["scans"]
@@ -44,6 +44,8 @@ def maps(again: Again) -> list[Agreement]:
             found += [] if agreement is None else [agreement]
     for name in sorted(run.foreign):
         again.check.skipped.append(f"Maps of {name}: it is somebody else's program, and an audit runs none.")
+    for name, package in sorted(run.absent.items()):
+        again.check.skipped.append(f"Maps of {name}: its package is not installed here; they need {package}.")
     return found
 
 

@@ -36,7 +36,7 @@ def prepared_scans(again: Again) -> list[Agreement]:
         if name not in run.of.simulated:
             text = f"Prepared scans of '{name}': their echoes are the user's and not in the folder."
             again.check.skipped.append(text)
-    for name in sorted(run.foreign_sets):
+    for name in sorted(run.foreign_sets.intersection(run.of.prepared)):
         text = (
             f"Prepared scans of {name}: their background is removed by somebody else's program, and an audit runs none."
         )

@@ -81,6 +81,7 @@ class Step:
         rate: what they cost.
         makes: folders of the results, or single files, and what the crate says of them.
         local: it takes seconds and runs where Snakemake runs, not as a job of a cluster.
+        spreads: its ``run`` takes ``spread`` too, a way to go through scans or samples on a cluster's workers.
         again: function of the audit that makes a part of the results again, `module:function`.
     """
 
@@ -93,6 +94,7 @@ class Step:
     rate: Rate
     makes: Mapping[str, str] = field(default_factory=dict)
     local: bool = False
+    spreads: bool = False
     again: str = ""
 
     @property

@@ -16,8 +16,8 @@ TUNING = "parameters chosen on tuning sets"
 def _train(of: Run, network: str) -> None:
     from qsmbench.benchmark.compute import set_up
     from qsmbench.core.errors import InputError
+    from qsmbench.core.interruption import StoppedError
     from qsmbench.training.loop import DivergenceError, train
-    from qsmbench.training.stop import StoppedError
 
     spec, layout = of.config.trained_networks[network], of.layout
     files = layout.store(spec.train_set), spec, layout.weights(network), layout.training_record(network)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qsmbench.benchmark.run import Run
-from qsmbench.benchmark.steps import networks, results, scans, synthetic
+from qsmbench.benchmark.steps import derived, networks, results, scans, synthetic
 from qsmbench.benchmark.steps.contract import Job, Step
 
-STEPS: dict[str, Step] = {step.rule: step for part in (synthetic, networks, scans, results) for step in part.STEPS}
+_PARTS = (synthetic, networks, scans, derived, results)
+STEPS: dict[str, Step] = {step.rule: step for part in _PARTS for step in part.STEPS}
 COMMANDS: dict[str, Step] = {step.command: step for step in STEPS.values() if step.run is not None}
 # What no step makes.
 _OTHERS = {

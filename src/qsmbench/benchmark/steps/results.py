@@ -9,6 +9,7 @@ from typing import Any
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import Job, Rate, Step, lazily
 from qsmbench.benchmark.steps.networks import APPLIED
+from qsmbench.core.spread import Spread, one_by_one
 from qsmbench.methods.registry import origin
 
 SCORES = "scores by set and method, a row a scan, metric and region"
@@ -35,7 +36,7 @@ def _reconstruct(of: Run, set: str, run: str) -> None:
     )
 
 
-def _evaluate(of: Run, set: str, run: str) -> None:
+def _evaluate(of: Run, set: str, run: str, spread: Spread = one_by_one) -> None:
     from qsmbench.benchmark.evaluation import evaluate
 
     evaluate(
@@ -46,13 +47,14 @@ def _evaluate(of: Run, set: str, run: str) -> None:
         metrics=of.config.evaluation.metrics,
         seed=of.config.seed,
         out=of.layout.scores(set, run),
+        spread=spread,
     )
 
 
 def _collect_scores(of: Run) -> None:
     from qsmbench.benchmark.evaluation import collect_scores
 
-    parts = [of.layout.scores(name, run) for name in of.scored for run in of.config.methods]
+    parts = [of.layout.scores(name, run) for name, run in of.pairs(of.scored)]
     collect_scores(parts, of.layout.all_scores)
 
 
@@ -80,11 +82,10 @@ def _everything(of: Run) -> dict[str, Any]:
 
 
 def _pairs(rule: str, names: Iterable[str], of: Run, *, applied: bool = False) -> Iterator[Job]:
-    for name in names:
-        scans = of.sets[name]
-        for key, run in of.config.methods.items():
-            method: dict[str, Any] = {"method": of.method(key), "network": run.network} if applied else {}
-            yield Job(rule, (name, key), len(scans.members), prod(scans.shape) / 1e6, **method)
+    for name, key in of.pairs(names):
+        scans, network = of.sets[name], of.config.methods[key].network
+        method: dict[str, Any] = {"method": of.method(key), "network": network} if applied else {}
+        yield Job(rule, (name, key), len(scans.members), prod(scans.shape) / 1e6, **method)
 
 
 def _n_volumes(of: Run) -> int:
@@ -121,6 +122,7 @@ STEPS = (
              "benchmarks/README.md, 100 samples of 256x256x64 (A, 2026-10), 330 s and 1372 MB",
              seconds_mvoxel=0.79, megabytes_volume=245),
         {"scores": SCORES},
+        spreads=True,
         again="qsmbench.audit.again.maps:scores",
     ),
     Step(
@@ -128,7 +130,7 @@ STEPS = (
         "join the scores of all sets and methods",
         (),
         _collect_scores,
-        lambda of: {"members": of.scored, "methods": list(of.config.methods)},
+        lambda of: {"scores": {name: of.methods_of(name) for name in of.scored}},
         lambda of: iter([Job("collect_scores", n_volumes=_n_volumes(of))]),
         Rate(4, 500, "the table of scores, some hundred bytes a sample, method and metric", "default run (A, 2026-11)"),
         {"scores": SCORES},

@@ -78,8 +78,9 @@ def _evaluate_fields(of: Run, set: str) -> None:
 
 
 def _section(of: Run, set: str, **changed: Any) -> dict[str, Any]:
-    """What determines the echoes: neither the heading nor the preparation."""
-    spec = {k: v for k, v in of.resolved["acquisitions"][set].items() if k not in ("label", "preparation")}
+    """What determines the echoes: neither the heading, nor the preparation, nor what is run on them."""
+    apart = ("label", "methods", "preparation")
+    spec = {k: v for k, v in of.resolved["acquisitions"][set].items() if k not in apart}
     return {"acquisitions": {set: spec | changed}}
 
 
@@ -96,11 +97,17 @@ def _preparation(of: Run, set: str, subject: str) -> dict[str, Any]:
     # A user's files: their times say nothing where one was copied back, and a folder's nothing of its files.
     found = of.sets[set]
     assert isinstance(found, PreparedScans)
-    if isinstance(removal := found.preparation.background, ForeignRemoval):
-        # A folder of somebody else's that changes is another removal.
-        told["origin"] = {"folder_sha256": folder_hash(Path(removal.folder))}
+    told |= removal_origin(of, set)
     data = found.fingerprint(subject)
     return told if data is None else told | {"data": data}
+
+
+def removal_origin(of: Run, set: str) -> dict[str, Any]:
+    """Hash of the folder that removes a set's background, where one of somebody else's does: changed, it is another."""
+    removal = of.config.acquisitions[set].removal
+    if not isinstance(removal, ForeignRemoval):
+        return {}
+    return {"origin": {"folder_sha256": folder_hash(Path(removal.folder))}}
 
 
 def _mvoxels(of: Run, name: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from qsmbench.benchmark.run import Run
 from qsmbench.benchmark.steps.contract import SMALL, Job, Rate, Step, lazily
+from qsmbench.core.spread import Spread, one_by_one
 from qsmbench.heads.registry import heads_of
 
 HEADS = "the heads that everything is made from"
@@ -20,16 +21,16 @@ def _source(of: Run) -> None:
     make_source(of.config.source, of.layout.source)
 
 
-def _inspect(of: Run, set: str) -> None:
+def _inspect(of: Run, set: str, spread: Spread = one_by_one) -> None:
     from qsmbench.report.inspection import inspect_set
 
     pictures = of.layout.inspection(set)
-    inspect_set(of.layout.store(set), pictures[0].parent)
+    inspect_set(of.layout.store(set), pictures[0].parent, spread=spread)
 
 
 def _set_spec(of: Run, set: str, **changed: Any) -> dict[str, Any]:
-    """A set's section without its heading, which is no part of what its samples are."""
-    spec = {key: value for key, value in of.resolved["synthetic"][set].items() if key != "label"}
+    """A set's section without its heading and its methods, which are no part of what its samples are."""
+    spec = {key: value for key, value in of.resolved["synthetic"][set].items() if key not in ("label", "methods")}
     return {"seed": of.resolved["seed"], "synthetic": {set: spec | changed}}
 
 
@@ -116,5 +117,6 @@ STEPS = (
              "and only those shown", "default run (A, 2026-11)",
              seconds_mvoxel=0.002, megabytes_volume=20, megabytes_all=0.02),
         {"inspect": "pictures of the synthetic sets"},
+        spreads=True,
     ),
 )  # fmt: skip

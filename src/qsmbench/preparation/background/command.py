@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.foreign.images import image_facts
 from qsmbench.foreign.manifest import Manifest, read_manifest
 from qsmbench.foreign.run import ForeignError, Limits
 from qsmbench.foreign.volumes import run_on_volumes
@@ -54,4 +55,6 @@ def command(total: Total, settings: ForeignRemoval) -> Local:
     except ForeignError as error:
         raise RemovalError(str(error)) from error
     field = torch.from_numpy(local).to(total.field.device)
-    return Local(field, total.mask & (field != 0), {"Slug": manifest.slug, "FolderSha256": manifest.sha256})
+    names = {"image": "Image", "image_digest": "ImageDigest"}
+    image = {names[key]: value for key, value in image_facts(manifest, settings.runner).items()}
+    return Local(field, total.mask & (field != 0), {"Slug": manifest.slug, "FolderSha256": manifest.sha256, **image})

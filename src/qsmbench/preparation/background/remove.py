@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
+from qsmbench.core.orientation import Orientation
 from qsmbench.preparation.background.command import command
-from qsmbench.preparation.background.contract import Local, Total
+from qsmbench.preparation.background.contract import Local, RemovalError, Total
 from qsmbench.preparation.background.ismv import ismv
 from qsmbench.preparation.background.joint import joint
 from qsmbench.preparation.background.lbv import lbv
@@ -69,3 +72,36 @@ def remove(total: Total, settings: Background) -> Local:
         "ErodedFraction": round(1 - n_left / n_voxels, 6),
     }
     return Local(local.field, local.mask, report | dict(local.report))
+
+
+def remove_as_stored(total: Total, settings: Background, name: str) -> Local:
+    """Remove the background of a total field by itself, in whatever order its voxels were stored; so is what comes out.
+
+    Args:
+        total: what there is.
+        settings: which removal.
+        name: what messages call the scan.
+
+    Raises:
+        InputError: as `check_spheres` and `remove`; a removal of somebody else's that failed.
+    """
+    check_spheres(settings, total.grid, name)
+    orientation = Orientation.of(total.grid)
+
+    def ordered(volume: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(orientation.apply(volume.numpy()))
+
+    turned = replace(
+        total,
+        field=ordered(torch.where(total.mask, total.field, 0.0)),
+        mask=ordered(total.mask),
+        grid=orientation.grid(total.grid),
+        noise=None if total.noise is None else ordered(torch.where(total.mask, total.noise, 0.0)),
+        magnitude=None if total.magnitude is None else ordered(total.magnitude),
+    )
+    try:
+        local = remove(turned, settings)
+    except RemovalError as error:
+        raise InputError(f"{name}: background removal: {error}") from error
+    field, mask = (torch.from_numpy(orientation.undo(volume.numpy())) for volume in (local.field, local.mask))
+    return replace(local, field=field, mask=mask)

@@ -14,6 +14,7 @@ import torch
 
 from qsmbench.data.atomic import write_json_atomic, write_text_atomic
 from qsmbench.training.live.heads import LiveHead
+from qsmbench.training.live.recipe import LiveSet
 from qsmbench.training.live.state import LiveState
 
 USE = "Comparison of methods, and a starting point for training on data of one's own. Not for diagnosis."
@@ -34,11 +35,11 @@ def write_card(state: LiveState, heads: Sequence[LiveHead], folder: Path, column
     card: dict[str, Any] = {
         "name": spec.name,
         "architecture": spec.architecture,
-        "options": dict(spec.options),
-        "sees": "the field",
+        "options": dict(spec.options) | spec.samples.first_map_options,
+        "sees": _sees(spec.samples),
         "parameters": sum(p.numel() for p in state.averaged.parameters()),
         "voxel_size_mm": {"min": list(low), "max": list(high)},
-        "training": asdict(spec) | {"kind": "live", "first_map": None},
+        "training": asdict(spec) | {"kind": "live", "first_map": spec.samples.first_map or None},
         "heads": [head.name for head in heads],
         "steps": state.step,
         "samples": spec.group * (spec.pool + state.step // spec.steps_a_group),
@@ -55,16 +56,26 @@ def write_card(state: LiveState, heads: Sequence[LiveHead], folder: Path, column
     return weights
 
 
+def _sees(samples: LiveSet) -> str:
+    if not samples.first_map:
+        return "the field alone"
+    strengths = " and ".join(f"{value:g}" for value in samples.first_map_regularization)
+    which = f", of strengths {strengths}" if strengths else ""
+    return f"the field and its {samples.first_map} maps{which}, which it corrects"
+
+
 def page(card: dict[str, Any]) -> str:
     """The card for people."""
     low, high = (" x ".join(f"{v:g}" for v in card["voxel_size_mm"][end]) for end in ("min", "max"))
     spec, rows = card["training"], card["course"]
     recipes = ", ".join(f"{r['name']} ({r['weight']:g})" for r in spec["samples"]["recipes"])
-    sizes = " then ".join("x".join(map(str, size)) for _, size in spec["patches"])
+    reached = [size for share, size in spec["patches"] if share * spec["steps"] < card["steps"]]
+    sizes = " then ".join("x".join(map(str, size)) for size in reached)
+    beside = "" if card["device"] == "CPU" else f" beside {card['device']}"
     lines = [
         f"# {card['name']}",
         "",
-        f"{card['architecture']}, which sees {card['sees']} alone.",
+        f"{card['architecture']}, which sees {card['sees']}.",
         "",
         f"- Use: {card['intended_use']}",
         *([f"- On a real scan: {card['real_scan']['text']}"] if card.get("real_scan") else []),
@@ -72,7 +83,7 @@ def page(card: dict[str, Any]) -> str:
         f"- Size: {card['parameters'] / 1e6:.2f} M parameters; half precision on disk.",
         f"- Trained live on {card['samples']} samples of {len(card['heads'])} heads by the recipes {recipes}; "
         f"{card['steps']} of {spec['steps']} steps of {spec['group'] * spec['groups_a_step']} patches of {sizes}, "
-        f"seed {spec['samples']['seed']}; {card['cpu_hours']:.1f} h of CPU beside {card['device']}, torch "
+        f"seed {spec['samples']['seed']}; {card['cpu_hours']:.1f} h of CPU{beside}, torch "
         f"{card['packages']['torch']}.",
         *(f"- Limit: {limit}" for limit in card["limits"]),
         "",

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from qsmbench.core.grid import Triple
+from qsmbench.core.grid import Grid, Triple
+from qsmbench.core.scan import Scan
 from qsmbench.core.seeds import generator_for, seed_for
 from qsmbench.networks.scaling import robust_scale
 from qsmbench.training.live.bodies import KINDS, Body, paste_live
@@ -38,6 +39,7 @@ class Group:
         mask: (n, x, y, z) bool.
         voxel_size: mm, of all.
         scale: (n,) robust size of each field (`robust_scale`), ppm.
+        first: (n, maps, x, y, z) first maps of chi in ppm that come with the field; no maps for a field-only network.
     """
 
     field: torch.Tensor
@@ -45,6 +47,11 @@ class Group:
     mask: torch.Tensor
     voxel_size: Triple
     scale: torch.Tensor
+    first: torch.Tensor
+
+    def channels(self, number: int) -> torch.Tensor:
+        """Field and first maps (1 + maps, x, y, z) of a sample in ppm."""
+        return torch.cat([self.field[number][None], self.first[number]])
 
 
 def make_group(heads: list[LiveHead], spec: LiveSet, number: int, n_samples: int) -> Group:
@@ -73,7 +80,19 @@ def make_group(heads: list[LiveHead], spec: LiveSet, number: int, n_samples: int
             field[i] += measured_error(mask[i].float(), chi[i], voxel_size, amounts, generator)
     field *= mask
     scale = torch.stack([robust_scale(f, m) for f, m in zip(field, mask, strict=True)])
-    return Group(field, chi, mask, voxel_size, scale)
+    return Group(field, chi, mask, voxel_size, scale, _first_maps(field, mask, voxel_size, spec))
+
+
+def _first_maps(field: torch.Tensor, mask: torch.Tensor, voxel_size: Triple, spec: LiveSet) -> torch.Tensor:
+    """First maps of chi (n, maps, x, y, z) in ppm, as the network will be given them of a scan; B0 along z."""
+    if not spec.first_map:
+        return field.new_zeros((len(field), 0, *field.shape[1:]))
+    from qsmbench.methods.network_input import first_maps
+
+    nx, ny, nz = field.shape[1:]
+    grid = Grid((nx, ny, nz), voxel_size, (0.0, 0.0, 1.0))
+    scans = [Scan(f, m, grid) for f, m in zip(field, mask, strict=True)]
+    return torch.stack([torch.stack(first_maps(s, spec.first_map, spec.first_map_regularization)) for s in scans])
 
 
 def _tissue(  # noqa: PLR0917 - what a sample is made from

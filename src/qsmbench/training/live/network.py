@@ -34,8 +34,8 @@ KINDS = {
 _PLAIN, _PREDICTED = {"channels": 16, "levels": 4}, {"hidden": (32, 8), "head": "full"}
 
 
-def new_network(name: str, options: Mapping[str, Any]) -> UNet:
-    """Return a network that sees the field alone, with fresh weights.
+def new_network(name: str, options: Mapping[str, Any], corrects: int = 0) -> UNet:
+    """Return a network with fresh weights, which sees the field and ``corrects`` so many first maps.
 
     Raises:
         InputError: no network of that name can be trained live, or it has no such option.
@@ -51,7 +51,9 @@ def new_network(name: str, options: Mapping[str, Any]) -> UNet:
     convolution: Any = PlainConv3d
     if kind.predicted:
         convolution = partial(WPConv3d, hidden=values["hidden"], n_condition=3, head=values["head"])
-    return UNet(convolution, values["channels"], values["levels"], kind.size, transposed=kind.transposed)
+    return UNet(
+        convolution, values["channels"], values["levels"], kind.size, transposed=kind.transposed, corrects=corrects
+    )
 
 
 def conditions(name: str, scaling: Scaling, voxel_size: torch.Tensor) -> torch.Tensor:

@@ -29,13 +29,13 @@ class Patches:
     """A patch of each sample of a group, scaled: field by its own robust size, chi by that times ``chi_ratio``.
 
     Attributes:
-        field: (n, 1, x, y, z).
+        inputs: (n, 1 + maps, x, y, z): the field, and first maps of chi for a network that corrects them.
         chi: (n, 1, x, y, z).
         mask: (n, 1, x, y, z) bool.
         voxel_size: (1, 3) mm, of all.
     """
 
-    field: torch.Tensor
+    inputs: torch.Tensor
     chi: torch.Tensor
     mask: torch.Tensor
     voxel_size: torch.Tensor
@@ -69,20 +69,26 @@ class Pool:
         swap = bool(rng.integers(2))
         size = tuple(min(n, m) for n, m in zip(spec.patch(step), group.field.shape[1:], strict=True))
         guard = np.ceil(spec.samples.guard / np.array(group.voxel_size)).astype(int)
-        fields: list[torch.Tensor] = []
+        inputs: list[torch.Tensor] = []
         chis: list[torch.Tensor] = []
         masks: list[torch.Tensor] = []
         for number in range(len(group.field)):
             box = _place(group.mask[number], size, guard, rng)
             turned = [axis for axis in range(3) if rng.integers(2)]
-            for volume, kept in ((group.field, fields), (group.chi, chis), (group.mask, masks)):
-                patch = volume[number][box].flip(turned)
-                kept.append(patch.transpose(0, 1) if swap else patch)
+            volumes = (group.channels(number), group.chi[number][None], group.mask[number][None])
+            for volume, kept in zip(volumes, (inputs, chis, masks), strict=True):
+                patch = volume[:, *box].flip([axis + 1 for axis in turned])
+                kept.append(patch.transpose(1, 2) if swap else patch)
         vx, vy, vz = group.voxel_size
         sizes = torch.tensor([[vy, vx, vz] if swap else [vx, vy, vz]], device=group.field.device)
         scale = group.scale[:, None, None, None, None]
-        field, chi, mask = (torch.stack(kept)[:, None] for kept in (fields, chis, masks))
-        return Patches(field / scale, chi / (scale * spec.chi_ratio), mask, sizes)
+        seen, chi, mask = (torch.stack(kept) for kept in (inputs, chis, masks))
+        return Patches(scaled(seen, scale, spec.chi_ratio), chi / (scale * spec.chi_ratio), mask, sizes)
+
+
+def scaled(inputs: torch.Tensor, scale: torch.Tensor, chi_ratio: float) -> torch.Tensor:
+    """Field and first maps (n, 1 + maps, x, y, z) in ppm over their units; ``scale`` is that of the fields."""
+    return torch.cat([inputs[:, :1] / scale, inputs[:, 1:] / (scale * chi_ratio)], dim=1)
 
 
 def _place(

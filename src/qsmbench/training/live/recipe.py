@@ -118,6 +118,8 @@ class LiveSet:
         window: voxels of a sample.
         guard: mm at the window's rim where the field is less exact and no patch lies.
         seed: of all draws.
+        first_map: method whose maps come with the field (`qsmbench.methods.network_input`); empty: none, as published.
+        first_map_regularization: strength of each of them.
     """
 
     recipes: tuple[LiveRecipe, ...] = (RECIPES["paper"],)
@@ -126,6 +128,22 @@ class LiveSet:
     window: tuple[int, int, int] = (160, 160, 80)
     guard: float = 12.0
     seed: int = 2019
+    first_map: str = ""
+    first_map_regularization: tuple[float, ...] = ()
+
+    @property
+    def n_first_maps(self) -> int:
+        """How many first maps come with a field."""
+        return (len(self.first_map_regularization) or 1) if self.first_map else 0
+
+    @property
+    def first_map_options(self) -> dict[str, Any]:
+        """What a file of weights says of first maps, if there are any."""
+        if not self.first_map:
+            return {}
+        strengths = self.first_map_regularization
+        given = {"first_map_regularization": list(strengths)} if strengths else {}
+        return {"first_map": self.first_map} | given
 
 
 def recipes_from(mixture: Mapping[str, Any]) -> tuple[LiveRecipe, ...]:

@@ -12,6 +12,9 @@ import yaml
 from qsmbench.core.errors import InputError
 from qsmbench.training.live.recipe import LiveSet, recipes_from
 
+# Settings of the samples that stand beside those of the training.
+COMMON = ("voxel_min", "voxel_max", "window", "guard", "seed", "first_map", "first_map_regularization")
+
 
 @dataclass(frozen=True)
 class LiveTraining:
@@ -35,6 +38,7 @@ class LiveTraining:
         warm_up: steps over which it rises.
         weight_decay: of AdamW.
         kernel_penalty: factor on the mean squared weight of the weight-prediction layers.
+        freeze_norm: share of the training from which on batch normalisation keeps its averaged statistics; 1: never.
         ema: how much of the averaged weights a step keeps.
         gradient_clip: largest norm of the gradient.
         loss: huber (squared error of tissue, absolute error of what is larger) or l1 (the paper's).
@@ -42,6 +46,7 @@ class LiveTraining:
         chi_ratio: chi's scale over the field's.
         precision: float32, or bfloat16 where the device has units for it.
         convolution: grouped (the groups of a step in one convolution), loop, or auto: the faster in a short test.
+        start: weights that a training without a checkpoint goes on from, a file or shipped:NAME; empty: random ones.
         checkpoint_minutes: time between checkpoints.
         validation_steps: steps between validations.
     """
@@ -63,6 +68,7 @@ class LiveTraining:
     warm_up: int = 200
     weight_decay: float = 1e-4
     kernel_penalty: float = 0.01
+    freeze_norm: float = 0.2
     ema: float = 0.999
     gradient_clip: float = 1.0
     loss: str = "huber"
@@ -70,6 +76,7 @@ class LiveTraining:
     chi_ratio: float = 4.0
     precision: str = "float32"
     convolution: str = "auto"
+    start: str = ""
     checkpoint_minutes: float = 5.0
     validation_steps: int = 250
 
@@ -92,7 +99,7 @@ def read_settings(path: Path) -> LiveTraining:
         raise InputError(f"the training {path} is no mapping of settings")
     values = dict(content)
     mixture = values.pop("recipes", {"measured-like": 1.0})
-    common = {key: values.pop(key) for key in ("voxel_min", "voxel_max", "window", "guard", "seed") if key in values}
+    common = {key: values.pop(key) for key in COMMON if key in values}
     common = {key: tuple(v) if isinstance(v, list) else v for key, v in common.items()}
     values["samples"] = LiveSet(recipes_from(mixture), **common)
     seed = common.get("seed", LiveSet.seed)

@@ -12,17 +12,19 @@ from typing import Any, Literal
 
 import torch
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.seeds import seed_for
-from qsmbench.networks.network_file import write_network
+from qsmbench.networks.network_file import card_hash, read_network, write_network
 from qsmbench.networks.scaling import Scaling
+from qsmbench.networks.shipped import FOLDER, resolve
 from qsmbench.networks.snapshot import load_snapshot, save_snapshot
 from qsmbench.networks.unet import UNet
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.live.group import Group
 from qsmbench.training.live.loss import live_loss
 from qsmbench.training.live.network import conditions, new_network
-from qsmbench.training.live.pool import Patches
+from qsmbench.training.live.pool import Patches, scaled
 from qsmbench.training.live.settings import LiveTraining
 
 # A validation looks at the middle of each window, so that it takes seconds.
@@ -55,7 +57,7 @@ class LiveState:
             InputError: the checkpoint is damaged or of a network of another kind.
         """
         torch.manual_seed(seed_for(spec.samples.seed, spec.name, "weights") % 2**63)
-        module = new_network(spec.architecture, spec.options).to(device)
+        module = new_network(spec.architecture, spec.options, spec.samples.n_first_maps).to(device)
         if torch.device(device).type == "cpu":
             # Twice as fast with few channels; on a GPU cuDNN chooses.
             module = module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -66,6 +68,8 @@ class LiveState:
         )
         if state.path.exists():
             state._resume()
+        elif spec.start:
+            state._begin_with(spec.start)
         return state
 
     def rate(self) -> float:
@@ -81,6 +85,8 @@ class LiveState:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.module.train()
+        if self.step >= self.spec.freeze_norm * self.spec.steps:
+            self._freeze_norms()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._backward(batch)
         penalty = self.spec.kernel_penalty * kernel_penalty(self.module)
@@ -94,31 +100,42 @@ class LiveState:
         self.loss_sum, self.n_summed = self.loss_sum + loss, self.n_summed + 1
         return loss
 
+    def _freeze_norms(self) -> None:
+        """Normalise with the averaged statistics from now on, in training as when the network is applied.
+
+        A batch is of one voxel size and of few patches: its statistics are those of no other, and running means of
+        them suit none.
+        """
+        for kept, norm in zip(self.averaged.modules(), self.module.modules(), strict=True):
+            if isinstance(norm, torch.nn.BatchNorm3d) and isinstance(kept, torch.nn.BatchNorm3d):
+                norm.load_state_dict(dict(norm.named_parameters()) | dict(kept.named_buffers()))
+                norm.eval()
+
     def _backward(self, batch: list[Patches]) -> float:
         spec, n = self.spec, len(batch)
         if not self.loop and n > 1:
-            sizes = torch.cat([p.voxel_size.expand(len(p.field), 3) for p in batch])
-            joined = self._estimate(self.module, torch.cat([p.field for p in batch]), sizes)
-            parts = torch.split(joined, [len(p.field) for p in batch])
+            sizes = torch.cat([p.voxel_size.expand(len(p.inputs), 3) for p in batch])
+            joined = self._estimate(self.module, torch.cat([p.inputs for p in batch]), sizes)
+            parts = torch.split(joined, [len(p.inputs) for p in batch])
             losses = [live_loss(e, p, spec.loss, spec.knee) for e, p in zip(parts, batch, strict=True)]
             loss = torch.stack(losses).mean()
             loss.backward()  # type: ignore[no-untyped-call]
             return float(loss.detach())
         total = 0.0
         for patches in batch:
-            estimate = self._estimate(self.module, patches.field, patches.voxel_size)
+            estimate = self._estimate(self.module, patches.inputs, patches.voxel_size)
             loss = live_loss(estimate, patches, spec.loss, spec.knee) / n
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
 
-    def _estimate(self, module: UNet, field: torch.Tensor, voxel_size: torch.Tensor) -> torch.Tensor:
+    def _estimate(self, module: UNet, inputs: torch.Tensor, voxel_size: torch.Tensor) -> torch.Tensor:
         kind = torch.device(self.device).type
         if kind == "cpu":
-            field = field.contiguous(memory_format=torch.channels_last_3d)
+            inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
         half = torch.autocast(kind, torch.bfloat16) if self.spec.precision == "bfloat16" else nullcontext()
         with half:
-            estimate: torch.Tensor = module(field, conditions(self.spec.architecture, self.scaling, voxel_size))
+            estimate: torch.Tensor = module(inputs, conditions(self.spec.architecture, self.scaling, voxel_size))
         return estimate.float()
 
     @torch.no_grad()
@@ -142,12 +159,13 @@ class LiveState:
                 for n, m in ((n, min(n, m)) for n, m in zip(group.field.shape[1:], _LOOK, strict=True))
             )
             for number, scale in enumerate(group.scale):
-                field, chi, mask = (v[number][box][None, None] for v in (group.field, group.chi, group.mask))
+                chi, mask = (v[number][box][None, None] for v in (group.chi, group.mask))
+                inputs = scaled(group.channels(number)[:, *box][None], scale, self.spec.chi_ratio)
                 if not bool(mask.any()):
                     continue
-                sizes = torch.tensor([group.voxel_size], device=field.device)
+                sizes = torch.tensor([group.voxel_size], device=chi.device)
                 unit = scale * self.spec.chi_ratio
-                found = self._estimate(self.averaged, field / scale, sizes) * unit
+                found = self._estimate(self.averaged, inputs, sizes) * unit
                 lacks, true = (found - chi)[mask], chi[mask]
                 errors.append(float((lacks - lacks.mean()).norm() / (true - true.mean()).norm()))
         return 100 * sum(errors) / max(1, len(errors))
@@ -164,8 +182,9 @@ class LiveState:
             return
         shape = (self.spec.group, 1, *self.spec.patch(self.step))
         size = torch.tensor([self.spec.samples.voxel_min], device=self.device)
-        field = torch.randn(shape, device=self.device)
-        batch = [Patches(field, field, field > -1, size)] * self.spec.groups_a_step
+        chi = torch.randn(shape, device=self.device)
+        inputs = chi.expand(-1, 1 + self.spec.samples.n_first_maps, -1, -1, -1)
+        batch = [Patches(inputs, chi, chi > -1, size)] * self.spec.groups_a_step
         spent = {}
         kept = copy.deepcopy(self.module.state_dict())
         for loop in (True, False, True, False):
@@ -190,7 +209,7 @@ class LiveState:
         write_network(
             path,
             architecture=self.spec.architecture,
-            options=dict(self.spec.options),
+            options=dict(self.spec.options) | self.spec.samples.first_map_options,
             scaling=self.scaling,
             state=weights,
             record=record,
@@ -211,17 +230,35 @@ class LiveState:
             },
         )
 
+    def _begin_with(self, weights: str) -> None:
+        """Take the weights of a network of the same kind; optimizer and rate begin anew.
+
+        Raises:
+            InputError: another architecture, or other settings of it.
+        """
+        path = resolve(weights)
+        content = read_network(path, card_hash(path) if path.parent == FOLDER else None)
+        wanted = dict(self.spec.options) | self.spec.samples.first_map_options
+        if content["architecture"] != self.spec.architecture or content["options"] != wanted:
+            raise InputError(
+                f"start: {weights} is of {content['architecture']} {content['options']}, not of "
+                f"{self.spec.architecture} {wanted}"
+            )
+        for module in (self.module, self.averaged):
+            module.load_state_dict(content["state"])
+
     def _resume(self) -> None:
         content = load_snapshot(self.path, "the checkpoint", self.device)
         if content.get("identity") != _identity(self.spec):
             raise InputError(
                 f"checkpoint {self.path} is of another network ({content.get('identity')}); give another folder or name"
             )
-        self.module.load_state_dict(content["module"])
-        self.averaged.load_state_dict(content["averaged"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.step, self.cpu_hours, self.loss_sum, self.n_summed = content["progress"]
-        self.rows = content["rows"]
+        with reading(self.path, "a checkpoint", "give another folder or name"):
+            self.module.load_state_dict(content["module"])
+            self.averaged.load_state_dict(content["averaged"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.step, self.cpu_hours, self.loss_sum, self.n_summed = content["progress"]
+            self.rows = content["rows"]
 
 
 def _optimizer(spec: LiveTraining, module: UNet) -> torch.optim.Optimizer:
@@ -240,4 +277,5 @@ def _identity(spec: LiveTraining) -> str:
     """What must be the same for a checkpoint to be gone on from; recipes, rates and lengths may change on the way."""
     options: dict[str, Any] = {key: spec.options[key] for key in sorted(spec.options)}
     low, high = spec.samples.voxel_min, spec.samples.voxel_max
-    return f"{spec.architecture} {options} {spec.optimizer} {spec.chi_ratio} {low} {high}"
+    first = spec.samples.first_map_options
+    return f"{spec.architecture} {options | first} {spec.optimizer} {spec.chi_ratio} {low} {high}"

@@ -13,6 +13,7 @@ import argparse
 import csv
 import io
 import math
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,13 +21,13 @@ from pathlib import Path
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.interruption import stop_on
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.training.live.card import write_card
 from qsmbench.training.live.heads import load_heads
 from qsmbench.training.live.pool import Pool, validation_groups
 from qsmbench.training.live.settings import LiveTraining, read_settings
 from qsmbench.training.live.state import LiveState
-from qsmbench.training.stop import stop_on_term
 
 COLUMNS = ("step", "cpu_hours", "loss", "learning_rate")
 
@@ -49,7 +50,7 @@ def train_live(spec: LiveTraining, heads: Path, folder: Path, *, device: str = "
     pool = Pool(own, spec)
     sets = list(validation_groups(own, spec))
     began, saved, process, before = time.monotonic(), time.monotonic(), time.process_time(), state.cpu_hours
-    with stop_on_term() as stop:
+    with stop_on(signal.SIGTERM, patient=True) as stop:
         while state.step < spec.steps and not stop.asked and time.monotonic() - began < 3600 * hours:
             loss = state.advance(pool.patches(state.step))
             if not math.isfinite(loss):
