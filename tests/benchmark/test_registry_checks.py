@@ -14,7 +14,8 @@ from qsmbench.config.load import check_config
 from qsmbench.config.model import Config
 from qsmbench.config.networks import Network
 from qsmbench.core.errors import InputError
-from qsmbench.networks.weights import load_network, load_start
+from qsmbench.networks.start import check_start, full_options, load_start
+from qsmbench.networks.weights import load_network
 from qsmbench.report.display import Display
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,11 @@ def test_weights_older_than_a_setting_are_a_start_where_it_has_the_value_they_we
     network = check_config(content, "x").networks["meta-qsm"]
     assert isinstance(network, Network)
     assert "head" not in load_network("shipped:meta-qsm").options
-    assert load_start("shipped:meta-qsm", "meta-qsm", network.options).full_options == network.options
-    with pytest.raises(InputError, match="made with head: full; the configuration asks for head: modulated"):
-        load_start("shipped:meta-qsm", "meta-qsm", network.options | {"head": "modulated"})
+    start = load_start("shipped:meta-qsm", "meta-qsm", network.options)
+    assert full_options(start.architecture, start.options) == network.options
+    check_start("shipped:meta-qsm", "meta-qsm", network.options)
+    for read in (load_start, check_start):
+        with pytest.raises(InputError, match="made with head: full; the configuration asks for head: modulated"):
+            read("shipped:meta-qsm", "meta-qsm", network.options | {"head": "modulated"})
+        with pytest.raises(InputError, match="is of meta-qsm, not of qsmnet"):
+            read("shipped:meta-qsm", "qsmnet", network.options)

@@ -12,7 +12,8 @@ from qsmbench.core.registry import nearest
 from qsmbench.methods.registry import Entry, build, find
 from qsmbench.metrics.registry import METRICS, map_metrics
 from qsmbench.networks.shipped import suffix_of
-from qsmbench.networks.weights import check_network, load_start
+from qsmbench.networks.start import check_start
+from qsmbench.networks.weights import check_network
 from qsmbench.preparation.background.command import manifest_of
 from qsmbench.preparation.settings import ForeignRemoval
 from qsmbench.sets.derived import RemovalSet
@@ -66,7 +67,7 @@ def check_against_registries(config: Config, name: str) -> None:
             if not isinstance(network, Network):
                 check_network(network.weights)
             elif network.start is not None:
-                load_start(network.start, network.architecture, network.options)
+                check_start(network.start, network.architecture, network.options)
         except InputError as error:
             weights_key = "start" if isinstance(network, Network) else "weights"
             complaints.append(f"{name}: networks.{key}.{weights_key}: {error}")

@@ -85,11 +85,21 @@ def verified(path: Path, sha256: str | None = None) -> bytes:
 
 def card_hash(path: Path) -> str | None:
     """SHA-256 that the card beside a weights file, ``<name>.json``, states for it; None where there is no card."""
+    return str(read_card(path)["weights_sha256"]) if path.with_suffix(".json").is_file() else None
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card beside a weights file: what it is of, how it was made, and the hash of the file.
+
+    Raises:
+        InputError: there is none, or it does not say this.
+    """
     card = path.with_suffix(".json")
-    if not card.is_file():
-        return None
     try:
-        stated = json.loads(card.read_text(encoding="utf-8"))["weights_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"card {card} states no hash of its weights; install again") from error
-    return str(stated)
+        content = json.loads(card.read_text(encoding="utf-8"))
+        stated = {key: content[key] for key in ("architecture", "options", "weights_sha256")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"card {card} states no hash of its weights, or not what they are; install again") from error
+    if not isinstance(stated["options"], dict):
+        raise InputError(f"card {card}: options are no list of settings; install again")
+    return stated

@@ -18,7 +18,7 @@ from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import FOLDER, resolve
 
 # Of the options, what says which first maps come with the field.
-_INPUT = ("first_map", "first_map_regularization")
+INPUT = ("first_map", "first_map_regularization")
 
 
 _Plain = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=300)] | None
@@ -84,17 +84,7 @@ class TrainedNetwork:
         Raises:
             InputError: it is not known, or has no such settings.
         """
-        return architecture(self.architecture, {k: v for k, v in self.options.items() if k not in _INPUT})
-
-    @property
-    def full_options(self) -> dict[str, Any]:
-        """The options with every setting of the architecture: one younger than the file has its default, as it was
-        made with.
-
-        Raises:
-            InputError: as `kind`.
-        """
-        return self.kind.model_dump(mode="json") | {k: v for k, v in self.options.items() if k in _INPUT and v}
+        return architecture(self.architecture, {k: v for k, v in self.options.items() if k not in INPUT})
 
     @property
     def n_first_maps(self) -> int:
@@ -191,29 +181,3 @@ def load_network(weights: str | Path, expected: str | None = None) -> TrainedNet
         raise InputError(f"weights file {path} is of {of}, not of {expected}; give the right one")
     scaling = Scaling(**checked.scaling.model_dump())
     return TrainedNetwork(checked.architecture, checked.options, scaling, checked.state, checked.record)
-
-
-def load_start(weights: str | Path, expected: str, options: dict[str, Any]) -> TrainedNetwork:
-    """Read weights that training goes on from.
-
-    Args:
-        weights: the file, or shipped:NAME.
-        expected: architecture that is trained.
-        options: with every setting, as in `TrainedNetwork.full_options`.
-
-    Raises:
-        InputError: as `load_network`, or the weights were made with other options; says which.
-    """
-    start = load_network(weights, expected)
-    made, asked = _plain(start.full_options), _plain(options)
-    if differing := [key for key in sorted({*made, *asked}) if made.get(key) != asked.get(key)]:
-        was, now = (", ".join(f"{key}: {of.get(key)}" for key in differing) for of in (made, asked))
-        raise InputError(
-            f"weights {weights} were made with {was}; the configuration asks for {now}; ask for the same, "
-            "or start from other weights"
-        )
-    return start
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}

@@ -29,8 +29,9 @@ from qsmbench.metrics.case import WHOLE_MASK, Case
 from qsmbench.metrics.hfen import hfen
 from qsmbench.networks.scaling import Scaling
 from qsmbench.networks.shipped import resolve
+from qsmbench.networks.start import load_start
 from qsmbench.networks.tensor_file import read_tensors
-from qsmbench.networks.weights import TrainedNetwork, load_start
+from qsmbench.networks.weights import TrainedNetwork
 from qsmbench.networks.wpconv import kernel_penalty
 from qsmbench.training.batches import Batch, Batches, Pick, measure_scaling, split
 from qsmbench.training.losses import loss_of
