@@ -274,7 +274,8 @@ def test_a_job_that_keeps_failing_ends_with_one_line_that_names_it(troubled):
     lines = [x for x in (folder / "troubled.log").read_text().splitlines() if x.startswith("qsmbench: failed")]
     assert lines == [
         "qsmbench: failed: rule train (network=broken); log results/logs/train/broken.log: qsmbench step train: "
-        "checkpoint results/networks/broken.pt.checkpoint is damaged; delete it to train from the start"
+        "results/networks/broken.pt.checkpoint cannot be read as a checkpoint (File is not a zip file); delete it to "
+        "train from the start"
     ], "one line for it, none for the two that succeeded in the end"
 
 

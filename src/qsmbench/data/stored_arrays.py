@@ -40,7 +40,10 @@ def open_array(path: Path, mode: Any = "r") -> zarr.Array[Any]:
     """
     import zarr
 
+    from qsmbench.data.checked_blosc import check_blosc
+
     check_array(path)
+    check_blosc()
     with reading(path, "a Zarr array"), np.errstate(all="ignore"):
         return zarr.open_array(path, mode=mode, zarr_format=3)
 
@@ -53,6 +56,9 @@ def open_group(path: Path, mode: Any = "r") -> zarr.Group:
     """
     import zarr
 
+    from qsmbench.data.checked_blosc import check_blosc
+
+    check_blosc()
     metadata = _metadata(path)
     if metadata.get("node_type") != "group":
         raise InputError(f"{shown(path)} is no group of Zarr arrays; make it again")
