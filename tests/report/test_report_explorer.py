@@ -1,8 +1,10 @@
 """Tables and plots of one's own choice, contents, colours and accessibility, driven in a real browser from a file."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from opened_page import WIDTHS, Opened
@@ -139,3 +141,43 @@ def test_a_script_that_is_not_ours_does_not_run(browser: Browser, report: Path, 
     assert window.page.evaluate("window.evil") is None
     assert any("Content Security Policy" in text for text in window.complaints)
     window.page.close()
+
+
+def test_scans_are_told_by_the_field_that_methods_were_given(run, browser: Browser, tmp_path: Path) -> None:
+    display = json.loads(run.layout.display.read_text())
+    display["config"]["acquisitions"] = {
+        "one": {"kind": "isolated", "of": "scans"},
+        "synthetic/test": {"kind": "simulated"},
+    }
+    run.layout.display.write_text(json.dumps(display))
+    opened = Opened(browser, run.build(tmp_path / "out").as_uri())
+    page = opened.page
+    assert len(rows(opened)) == 3, "the first set alone"
+    page.select_option("#explorer-stage", label="true (isolated)")
+    assert [row[1] for row in rows(opened)] == ["One head"] * 3
+    page.select_option("#explorer-stage", label="prepared (composed)")
+    assert [row[1] for row in rows(opened)] == ["Synthetic_test"] * 3
+    page.select_option("#explorer-stage", label="all")
+    assert {row[1] for row in rows(opened)} == {"Synthetic_test", "One head"}
+    assert opened.complaints == []
+    page.close()
+
+
+def test_regions_are_chosen_one_by_one_or_all_at_once(run, browser: Browser, tmp_path: Path) -> None:
+    scores = pd.read_parquet(run.layout.all_scores)
+    inner = scores[scores["metric"] == "rmse"].assign(region="deep-grey", value=lambda rows: rows["value"] / 2)
+    pd.concat([scores, inner], ignore_index=True).to_parquet(run.layout.all_scores)
+    opened = Opened(browser, run.build(tmp_path / "out").as_uri())
+    page = opened.page
+    assert "Region" not in headings(opened)
+    page.select_option("#explorer-region", label="deep-grey")
+    assert rows(opened)[0][:3] == ["TKD", "5", "17.0 ± 1.6"]
+    page.select_option("#explorer-region", label="all regions")
+    assert headings(opened)[:4] == ["Method", "Region", "n", "RMSE (%)\u00a0↓"]
+    assert [row[:4] for row in rows(opened)[:2]] == [
+        ["TKD", "whole mask", "5", "34.0 ± 3.2"],
+        ["TKD", "deep-grey", "5", "17.0 ± 1.6"],
+    ]
+    assert rows(opened)[1][4] == "–", "a metric without a value there"
+    assert opened.complaints == []
+    page.close()

@@ -93,7 +93,9 @@ const explorer = (() => {
     data.summary.forEach((row) => { if (regions.some(({ id }) => id === row[3])) rows.set(row.slice(0, 4).join("\n"), row); });
     const columns = ticked().filter(({ id }) => [...rows.values()].some((row) => row[2] === id && sets.some((set) => set.id === row[0])));
     const head = document.createElement("tr");
-    head.append(heading("Method"), ...(sets.length > 1 ? [heading("Set")] : []), ...(regions.length > 1 ? [heading("Region")] : []), heading("n", true));
+    // Where all sets were asked for and one is left, the table says which.
+    const named = get("set").value === ALL;
+    head.append(heading("Method"), ...(named ? [heading("Set")] : []), ...(regions.length > 1 ? [heading("Region")] : []), heading("n", true));
     columns.forEach(({ label, unit, better }) => {
       const arrow = { lower: "\u00a0↓", higher: "\u00a0↑" }[better] || "";
       head.append(heading(`${label}${unit ? ` (${unit})` : ""}${arrow}`, true));
@@ -107,7 +109,7 @@ const explorer = (() => {
       const failed = Math.max(...own.filter(Boolean).map((row) => row[5]));
       if (failed) line.className = "failed";
       line.append(cell("th", method.label));
-      if (sets.length > 1) line.append(cell("td", set.label));
+      if (named) line.append(cell("td", set.label));
       if (regions.length > 1) line.append(cell("td", region.label));
       line.append(cell("td", failed ? `${n}, ${failed} failed` : String(n), { number: true, value: n, bad: failed }));
       own.forEach((row, j) => {
