@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/helpers"))
 from little_run import little_run
-from mutations import readers
+from mutations import commands, readers
 
 
 def main() -> None:
@@ -31,7 +31,8 @@ def main() -> None:
     folder = arguments.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    attacked = readers(folder, little_run(folder))
+    results = little_run(folder)
+    attacked = readers(folder, results) + commands(folder, results)
     counts = {reader.name: Counter({"read": 0, "refused": 0, "failed": 0}) for reader in attacked}
     end, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed
     print(f"first seed: {seed}", flush=True)

@@ -322,4 +322,4 @@ def test_inspect_says_what_is_missing(tmp_path, undisturbed, capsys):
     assert "4 of 14 samples; 10 not made yet" in capsys.readouterr().out
     (tmp_path / "synthetic/set.hashes" / "0.json").write_text("{")
     assert main(["inspect", str(tmp_path / "synthetic/set.zarr")]) == 2
-    assert "is not the record of a shard" in capsys.readouterr().err
+    assert "as the record of a shard" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Files damaged as disks, transfers and people damage them, drawn from a generator, and every reader of such files."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -13,7 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from tiny_run import ROOT
 
+from qsmbench.cli.main import main
 from qsmbench.config.load import read_config
 from qsmbench.core.errors import InputError
 from qsmbench.core.yaml_text import read_mapping
@@ -29,6 +32,7 @@ from qsmbench.provenance.manifest import read_manifest
 from qsmbench.provenance.record import read_jobs
 from qsmbench.report.display import read_display
 from qsmbench.sets.zarr_maps import read_map
+from qsmbench.training.live.settings import read_settings
 
 NUMBERS = (0, 1, -1, 127, 128, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1)
 WORDS = ("", "é", "\x1b[31m", "../../x", "a" * 5000, "1e999", "NaN", "{x}", "<b>", "=1+1", "²", "9" * 400)
@@ -229,6 +233,52 @@ def readers(folder: Path, results: Path) -> list[Reader]:
         Reader("manifest", copy / "manifest-sha256.txt", lambda: read_manifest(copy)),
         Reader("record of a job", record, lambda: read_jobs(copy), damaged_text),
     ]
+
+
+# Files that a report is made from, and how they are damaged.
+_REPORTED = {
+    "report/display.json": damaged_text, "scores.parquet": damaged_bytes, "reconstructions/test/tkd.json": damaged_text,
+    "timings/test/tkd.csv": damaged_bytes, "provenance/config.json": damaged_text,
+    "synthetic/test.hashes/0.json": damaged_text, "synthetic/test.labels.json": damaged_text,
+    "synthetic/test.zarr/zarr.json": damaged_text, "synthetic/test.zarr/chi/zarr.json": damaged_text,
+    "synthetic/test.labels.zarr/labels/zarr.json": damaged_text,
+    "reconstructions/test/tkd/maps.zarr/chi/zarr.json": damaged_text,
+}  # fmt: skip
+
+
+def commands(folder: Path, results: Path) -> list[Reader]:
+    """Commands that read such files and go on with what they hold: some seconds a case, for `benchmarks/fuzz.py`."""
+    copy = Path(shutil.copytree(results, folder / "reported"))
+    (copy / "networks").mkdir(exist_ok=True)
+    (environment,) = (copy / "provenance/environments").glob("*.json")
+    damages = _REPORTED | {str(environment.relative_to(copy)): damaged_text}
+    data = np.random.default_rng(1).normal(0, 0.02, size=(7, 6, 5)).astype(np.float32)
+    for name, volume in (("field", data), ("mask", np.ones_like(data))):
+        nib.Nifti1Image(volume, np.diag([1.0, 1.1, 2.0, 1.0])).to_filename(folder / f"{name}.nii")
+    said = {"Units": "ppm", "MagneticFieldStrength": 3, "EchoTime": 0.02, "EchoTimes": [0.01], "B0_dir": [0, 0, 1]}
+    (folder / "field.json").write_text(json.dumps(said | {"Warnings": ["a"], "ImagingFrequency": 127.7}))
+    live = folder / "live.yaml"
+    live.write_bytes((ROOT / "configs/live/meta-qsm.yaml").read_bytes())
+    read_settings(live)
+    field = ("--local-field", folder / "field.nii", "--mask", folder / "mask.nii", "--out", folder / "chi.nii")
+    return [
+        *(
+            Reader(f"report, {place}", copy / place, lambda: _run("report", copy, "--out-dir", folder / "page"), damage)
+            for place, damage in damages.items()
+        ),
+        Reader("reconstruct, sidecar", folder / "field.json", lambda: _run("reconstruct", "tkd", *field), damaged_text),
+        Reader("settings of a training", live, lambda: read_settings(live), damaged_text),
+    ]
+
+
+def _run(*arguments: object) -> None:
+    """Type a command; a refusal is what its status says and one line a mistake."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        status = main([str(argument) for argument in arguments])
+    if status == 2:
+        raise InputError(said.getvalue())
+    assert status == 0, said.getvalue()
 
 
 def _usable(module: torch.nn.Module) -> torch.nn.Module:

@@ -136,7 +136,7 @@ def test_training_curve_without_validation(tmp_path: Path) -> None:
     assert both.size[0] == 2 * narrow.size[0]
 
 
-@pytest.mark.parametrize(("text", "match"), [("", "not a training record"), ("step,x\n1,2\n", "lacks the column loss")])
+@pytest.mark.parametrize(("text", "match"), [("", "as a training record"), ("step,x\n1,2\n", "lacks the column loss")])
 def test_bad_records_are_refused(tmp_path: Path, text: str, match: str) -> None:
     (tmp_path / "record.csv").write_text(text)
     with pytest.raises(InputError, match=match):

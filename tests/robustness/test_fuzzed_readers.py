@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from mutations import damaged_text, little_network, readers
+from mutations import commands, damaged_text, little_network, readers
 from tampering import linked_copy, replace
 
 from qsmbench.audit.audit import Options, audit
@@ -42,6 +42,22 @@ def test_damaged_files_end_in_a_value_or_in_one_line(attacked, name, capfd):
     assert sum(counts.values()) == N and (counts["refused"] > 10 or name == "record of a job"), counts
     assert time.process_time() - started < 30
     assert capfd.readouterr().err == "", "libraries print nothing of their own"
+
+
+COMMANDS = {
+    **{"report, reconstructions/test/tkd.json": 5, "report, timings/test/tkd.csv": 4, "report, scores.parquet": 4},
+    **{"report, synthetic/test.hashes/0.json": 3, "reconstruct, sidecar": 40, "settings of a training": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def commanded(results, tmp_path_factory):
+    return {reader.name: reader for reader in commands(tmp_path_factory.mktemp("commands"), results)}
+
+
+@pytest.mark.parametrize(("name", "n"), COMMANDS.items(), ids=COMMANDS)
+def test_commands_on_damaged_files_end_in_a_result_or_in_one_line(commanded, name, n):
+    assert sum(commanded[name].attack(n, seed=24).values()) == n
 
 
 # What half an hour of benchmarks/fuzz.py found: lengths of 0, and keys of 5000 letters in a message.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from qsmbench.data.bids_write import sidecar, write_description, write_map
 from qsmbench.data.nifti import read_mask, read_volume
 from qsmbench.data.prepared import OUTPUTS, PreparedScan
 from qsmbench.data.scan_nifti import read_scan_and_notes
+from qsmbench.data.sidecars import read_json
 from qsmbench.preparation.background.contract import Local, RemovalError, Total
 from qsmbench.preparation.background.remove import check_spheres, remove
 from qsmbench.preparation.settings import Background
@@ -94,7 +94,7 @@ def isolated(
 
 def _whole(item: PreparedScan) -> Scan:
     """A prepared scan's total field in the whole mask, which is there even where its own removal failed."""
-    about = json.loads(sidecar(item.path("total_field")).read_text(encoding="utf-8"))
+    about = read_json(sidecar(item.path("total_field")))
     return read_scan_and_notes(
         item.path("total_field"),
         item.path("mask"),
@@ -141,7 +141,7 @@ def _write(
     scans: DerivedScans, item: PreparedScan, folder: Path, volumes: Mapping[str, np.ndarray], said: Mapping[str, Any]
 ) -> None:
     """Write the volumes; the local field, which others wait for, last."""
-    about = json.loads(sidecar(item.path("local_field")).read_text(encoding="utf-8"))
+    about = read_json(sidecar(item.path("local_field")))
     of_the_scan = {key: about[key] for key in _OF_THE_SCAN if key in about}
     there = PreparedScan(folder, item.prefix)
     grid = _whole(item).grid

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from qsmbench.benchmark.display import run_label
 from qsmbench.benchmark.run import Run
+from qsmbench.core.damage import reading
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.metrics.case import WHOLE_MASK
 from qsmbench.metrics.registry import METRICS
@@ -34,8 +35,10 @@ def write_method_table(of: Run) -> None:
     for name in of.scored:
         scans, rows = of.sets[name], []
         for run in of.methods_of(name):
-            costs = pd.read_csv(layout.timings(name, run))
-            status = json.loads(layout.map_status(name, run).read_text(encoding="utf-8"))
+            with reading(layout.timings(name, run), "a table of timings", "reconstruct again"):
+                costs = pd.read_csv(layout.timings(name, run))
+            with reading(layout.map_status(name, run), "the record of a method's maps", "reconstruct again"):
+                status = json.loads(layout.map_status(name, run).read_text(encoding="utf-8"))
             rows.append(
                 [
                     markdown(run_label(config, run)),

@@ -13,7 +13,6 @@ Of several references ``chi_cosmos`` comes first, the others by name: tables ran
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from qsmbench.core.grid import Grid, Triple
 from qsmbench.data.bids_write import sidecar, write_map
 from qsmbench.data.nifti import Volume, read_mask, read_volume
 from qsmbench.data.prepared import OUTPUTS, PreparedScan
+from qsmbench.data.sidecars import read_json
 
 REGION = "desc-region_mask"
 _FIELD = f"_{OUTPUTS['local_field'][0]}"
@@ -151,13 +151,8 @@ def _stem(path: Path) -> str:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(sidecar(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{sidecar(path)} is not JSON ({error}); repair it or remove it") from error
-    return found
+    beside = sidecar(path)
+    return read_json(beside) if beside.is_file() or beside.is_symlink() else {}
 
 
 def keep_measured(files: MeasuredFiles, folder: Path) -> PreparedScan:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from qsmbench.core.scan import Reference
 from qsmbench.data.bids_write import chimap_path
 from qsmbench.data.layout import TRUTH
 from qsmbench.data.nifti import read_mask, read_volume
+from qsmbench.data.sidecars import read_json
 
 FIELDS = ("local", "total")
 
@@ -39,6 +39,6 @@ def read_truth(folder: Path, subject: str) -> Truth:
     chi = read_volume(chimap_path(folder / TRUTH, subject))
     mask = read_mask(anat / f"sub-{subject}_desc-brain_mask.nii.gz", like=chi)
     local, total = (read_volume(anat / f"sub-{subject}_desc-{f}_fieldmap.nii.gz", like=chi).data for f in FIELDS)
-    about = json.loads((anat / f"sub-{subject}_desc-brain_mask.json").read_text(encoding="utf-8"))
+    about = read_json(anat / f"sub-{subject}_desc-brain_mask.json")
     grid = Grid.from_affine(chi.data.shape, chi.affine, about["B0_dir"])
     return Truth(Reference(chi.data, mask, grid), local, total)

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from qsmbench.core.damage import reading
 from qsmbench.data.atomic import write_text_atomic
 from qsmbench.data.layout import RunLayout
 from qsmbench.report.display import Display
@@ -120,8 +122,13 @@ def write_notes(said: Mapping[tuple[str, str], Remark], out_dir: Path) -> None:
 
 
 def _said(path: Path) -> Remark:
-    scans = [scan for scan in json.loads(path.read_text(encoding="utf-8"))["scans"] if scan["status"] == "ok"]
-    subjects = {str(scan["scan"]): tuple(scan.get("notes", ())) for scan in scans}
+    with reading(path, "the record of a method's maps", "reconstruct again"):
+        return _remark(json.loads(path.read_text(encoding="utf-8"))["scans"])
+
+
+def _remark(every: Sequence[Mapping[str, Any]]) -> Remark:
+    scans = [scan for scan in every if scan["status"] == "ok"]
+    subjects = {str(scan["scan"]): tuple(map(str, scan.get("notes", ()))) for scan in scans}
     kinds: dict[str, list[str]] = {}
     for lines in subjects.values():
         for kind, line in {_NUMBER.sub("#", line): line for line in lines}.items():

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.report.png import fixed_style, png_bytes
 
@@ -26,12 +27,10 @@ def read_record(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or no `step` or `loss` in it.
     """
-    try:
-        record = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise InputError(f"no training record at {path}; train the network first") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path} is not a training record ({error}); train the network again") from error
+    if not path.is_file():
+        raise InputError(f"no training record at {path}; train the network first")
+    with reading(path, "a training record", "train the network again"):
+        record: pd.DataFrame = pd.read_csv(path).apply(pd.to_numeric)
     missing = [name for name in ("step", "loss") if name not in record]
     if missing:
         raise InputError(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(record.columns)}")

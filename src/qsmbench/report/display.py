@@ -118,6 +118,6 @@ def read_display(path: Path) -> Display:
         if not getattr(display, kind):
             raise InputError(f"{path} lists no {kind}; a report needs at least one")
     if display.baseline_method not in display.methods:
-        known = ", ".join(display.methods)
-        raise InputError(f"{path}: the baseline '{display.baseline}' is none of its methods ({known})")
+        known = ", ".join(display.methods)[:300]
+        raise InputError(f"{path}: the baseline '{shown(str(display.baseline))[:80]}' is none of its methods ({known})")
     return display

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.spread import Spread, one_by_one
 from qsmbench.data.atomic import atomic_path, write_text_atomic
@@ -100,13 +101,11 @@ def _read_record(
     path: Path, *, voxel_sizes: np.ndarray, b0_dirs: np.ndarray
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of samples and of shapes of one shard."""
-    try:
+    with reading(path, "the record of a shard", "delete it and make it again"):
         rows = json.loads(path.read_text(encoding="utf-8"))["samples"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not the record of a shard ({error}); delete it and make it again") from error
-    known = [(row["sample"], row["parameters"]) for row in rows if row["sample"] < len(voxel_sizes)]
-    samples = [_flat(number, voxel_sizes[number], b0_dirs[number], parameters) for number, parameters in known]
-    return samples, [_shape(number, shape) for number, parameters in known for shape in parameters["shapes"]]
+        known = [(row["sample"], row["parameters"]) for row in rows if row["sample"] < len(voxel_sizes)]
+        samples = [_flat(number, voxel_sizes[number], b0_dirs[number], parameters) for number, parameters in known]
+        return samples, [_shape(number, shape) for number, parameters in known for shape in parameters["shapes"]]
 
 
 def _flat(number: int, voxel_size: np.ndarray, b0_dir: np.ndarray, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ Scans of a set may differ in shape, which is why they are files and not one Zarr
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import json_hash
 from qsmbench.data.prepared import PreparedScan, prepared_scans
@@ -47,18 +47,21 @@ class FieldScans(ScanSet):
         """Local field, mask, magnitude, noise, and what the sidecar tells."""
         from qsmbench.data.bids_write import sidecar
         from qsmbench.data.scan_nifti import read_scan
+        from qsmbench.data.sidecars import read_json
 
         item = self.prepared[name]
-        about = json.loads(sidecar(item.path("local_field")).read_text(encoding="utf-8"))
-        return read_scan(
-            item.path("local_field"),
-            item.path("local_mask"),
-            magnitude=_there(item.path("magnitude")),
-            field_noise=_there(item.path("field_noise")),
-            b0_dir=about.get("B0_dir"),
-            b0=about.get("MagneticFieldStrength"),
-            echo_times=about.get("EchoTimes", ()),
-        )
+        beside = sidecar(item.path("local_field"))
+        about = read_json(beside)
+        with reading(beside, "a prepared scan's sidecar", "prepare it again"):
+            return read_scan(
+                item.path("local_field"),
+                item.path("local_mask"),
+                magnitude=_there(item.path("magnitude")),
+                field_noise=_there(item.path("field_noise")),
+                b0_dir=about.get("B0_dir"),
+                b0=about.get("MagneticFieldStrength"),
+                echo_times=about.get("EchoTimes", ()),
+            )
 
     def warnings(self, name: str) -> list[str]:
         """What the preparation found doubtful in the scan."""

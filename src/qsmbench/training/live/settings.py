@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from qsmbench.core.damage import reading
 from qsmbench.core.errors import InputError
+from qsmbench.core.yaml_text import read_mapping
 from qsmbench.training.live.recipe import LiveSet, recipes_from
 
 # Settings of the samples that stand beside those of the training.
@@ -91,13 +91,12 @@ def read_settings(path: Path) -> LiveTraining:
     Raises:
         InputError: not a mapping, or with a key or value that is none of a training's.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the training {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"the training {path} is no mapping of settings")
-    values = dict(content)
+    values = read_mapping(path, "training")
+    with reading(path, "settings of a training", "correct it"):
+        return _settings(path, values)
+
+
+def _settings(path: Path, values: dict[str, Any]) -> LiveTraining:
     mixture = values.pop("recipes", {"measured-like": 1.0})
     common = {key: values.pop(key) for key in COMMON if key in values}
     common = {key: tuple(v) if isinstance(v, list) else v for key, v in common.items()}
