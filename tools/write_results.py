@@ -1,7 +1,7 @@
 """Write docs/results.md and its figures from a run of configs/paper-small.yaml that was audited.
 
     snakemake --cores 2 --configfile configs/paper-small.yaml
-    qsmbench audit results-paper-small --out-dir audit-paper-small
+    qsmbench audit results-paper-small --output audit-paper-small
     python tools/write_results.py results-paper-small audit-paper-small
 
 Every number of the page is made from the run's scores, records and benchmarks; the claims stand in

@@ -36,7 +36,8 @@ def with_network(**changes):
     ("job", "seconds", "megabytes"),
     [
         (Job("make_shard", ("train", "0"), 250, 128 * 128 * 64 / 1e6), 55, 2300),
-        (Job("evaluate", ("test", "tkd"), 100, 256 * 256 * 64 / 1e6), 330, 1372),
+        # Ten such samples took 11.8 s in a run of configs/paper-small.yaml.
+        (Job("evaluate", ("test", "tkd"), 100, 256 * 256 * 64 / 1e6), 105, 1372),
         (Job("acquire", ("research", "healthy"), 1, 256 * 320 * 64 / 1e6), 92, 5800),
         (Job("prepare", ("own", "1"), 1, 320 * 256 * 64 / 1e6), 25, 1520),
     ],
@@ -46,6 +47,18 @@ def test_measured_jobs_come_out_again_within_a_quarter(job, seconds, megabytes):
     found = cost(job, PAPER, CPU)
     assert found.core_hours * 3600 == pytest.approx(seconds, rel=0.25)
     assert found.memory_mb == pytest.approx(megabytes, rel=0.25)
+
+
+def test_an_evaluation_costs_what_its_metrics_do():
+    job = Job("evaluate", ("test", "tkd"), 100, 256 * 256 * 64 / 1e6)
+    content = yaml.safe_load((ROOT / "config.yaml").read_text())
+    seconds = {}
+    for metrics in (["rmse"], ["rmse", "hfen"], ["rmse", "hfen", "data_consistency"]):
+        content.setdefault("evaluation", {})["metrics"] = metrics
+        seconds[len(metrics)] = 3600 * cost(job, check_config(content), CPU).core_hours
+    rates = read_rates().metrics
+    assert seconds[2] - seconds[1] == pytest.approx(100 * 256 * 256 * 64 / 1e6 * rates["hfen"])
+    assert seconds[3] - seconds[2] == pytest.approx(100 * 256 * 256 * 64 / 1e6 * rates["data_consistency"])
 
 
 def test_training_costs_what_was_measured():

@@ -67,6 +67,8 @@ class Rates(Section):
     methods: dict[str, MethodRate]
     methods_source: str
     variants: tuple[VariantRate, ...]
+    metrics: dict[str, float]
+    metrics_source: str
     networks: NetworkRate
 
 
@@ -139,6 +141,8 @@ def cost(job: Job, config: Config, site: Site) -> Cost:
     voxels = job.n_volumes * job.mvoxels
     seconds = rate.seconds + rate.seconds_mvoxel * voxels
     memory = rate.megabytes + rate.megabytes_volume * job.mvoxels + rate.megabytes_all * voxels
+    if job.rule == "evaluate":
+        seconds += voxels * sum(rates.metrics.get(m, rates.metrics["other"]) for m in config.evaluation.metrics)
     gpus, gpu_seconds, gpu_memory = 0, 0.0, 0.0
     if job.network is not None:
         network = config.networks[job.network]
