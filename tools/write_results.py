@@ -15,6 +15,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,14 @@ def main() -> None:
     parser.add_argument("--out-dir", type=Path, default=DOCS, help="where the page goes")
     given = parser.parse_args()
     layout = RunLayout(given.results)
+    display = read_display(layout.display)
     verdict = json.loads((given.audit / "audit.json").read_text(encoding="utf-8"))
     figures = {name: path for name in FIGURES if (path := _figure(layout.report / "figures", name)) is not None}
     (given.out_dir / "results.md").write_text(page(layout, verdict, list(figures)), encoding="utf-8")
     for name, path in figures.items():
-        (given.out_dir / f"{name}.png").write_bytes(_small(path))
+        # Of scans: SWI, the truth and a column a method.
+        of_scan = name.removeprefix("results-") in display.sets
+        (given.out_dir / f"{name}.png").write_bytes(_small(path, 2 + len(display.methods) if of_scan else 1))
 
 
 def page(layout: RunLayout, verdict: Mapping[str, Any], figures: list[str]) -> str:
@@ -235,10 +239,17 @@ def _figure(folder: Path, name: str) -> Path | None:
     return next(iter(sorted(path for path in folder.glob(f"{begin}*{end}.png"))), None)
 
 
-def _small(path: Path) -> bytes:
-    """A picture no wider than a page, with a palette."""
+def _small(path: Path, columns: int = 1) -> bytes:
+    """A picture no wider than a page, with a palette; one of many columns is cut into two rows of them."""
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
+    if columns > 8:
+        half = -(-columns // 2)
+        edges = [round(i * picture.width / columns) for i in (0, half, columns)]
+        parts = [picture.crop((left, 0, right, picture.height)) for left, right in pairwise(edges)]
+        picture = Image.new("RGB", (max(p.width for p in parts), 2 * picture.height), "white")
+        for i, part in enumerate(parts):
+            picture.paste(part, (0, i * part.height))
     if picture.width > WIDTH:
         picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()

@@ -1,5 +1,7 @@
 """The first screen in numbers and words, which subjects are shown, and the cards: checked against scores made here."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -85,6 +87,9 @@ def test_other_sets_agree_or_do_not(display: Display) -> None:
         both = [ranked(scores, display, name) for name in display.sets]
         assert text in other_sets(both, both[0])
     assert other_sets(both[:1], both[0]) == ""
+    # Who is first on several sets is named once.
+    again = dataclasses.replace(both[1], set_name="two", set_label="Another")
+    assert "first is TKD on One head (one subject) and Another (one subject)." in other_sets([*both, again], both[0])
 
 
 def test_the_median_subject_is_shown_first_then_the_ends(display: Display) -> None:

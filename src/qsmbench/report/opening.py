@@ -251,6 +251,11 @@ def other_sets(rankings: Sequence[Ranking], lead: Ranking) -> str:
 
     if not differ:
         return f"{first.label} is first on {named(also)} as well."
-    winners = [f"{next(row.label for row in r.rows if row.place == 1)} on {named([r])}" for r in differ]
-    text = f"The order is not the same everywhere: first {'is' if len(differ) == 1 else 'are'} {_listed(winners)}"
+    winners: dict[str, list[Ranking]] = {}
+    for ranking in differ:
+        winners.setdefault(next(row.label for row in ranking.rows if row.place == 1), []).append(ranking)
+    told = [f"{label} on {named(of)}" for label, of in winners.items()]
+    # A winner of several sets has an "and" of its own.
+    joined = _listed(told) if len(differ) == len(winners) else "; ".join(told)
+    text = f"The order is not the same everywhere: first {'is' if len(winners) == 1 else 'are'} {joined}"
     return text + (f"; {first.label} is first on {named(also)} as well." if also else ".")
