@@ -110,4 +110,5 @@ def test_the_page_answers_first_and_has_tables_claims_digest_and_plan(run, tmp_p
     assert "which stage makes the error" in text and "**resharp**" not in text
     assert "| reconstruct " in text and "| 0.10 " in text
     assert "![The clinical scan" in text and "results-research.png" not in text
-    assert Image.open(tmp_path / "results-clinical.png").size == (1400, 500)
+    # Eight of fifteen columns in the first of two rows, 1493 x 2000, made as wide as a page.
+    assert Image.open(tmp_path / "results-clinical.png").size == (1400, 1875)
