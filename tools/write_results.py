@@ -186,6 +186,7 @@ def _run(layout: RunLayout, verdict: Mapping[str, Any], display: Display) -> Ite
         ["digest", f"`{verdict['digest']}`"],
         ["code", f"`{display.provenance['code_version']}`"],
         ["audit", "passed" if verdict["verdict"] == "pass" else f"**{verdict['n_findings']} findings**"],
+        *(["made again by it", check["n"]] for check in verdict.get("checks", ()) if check["name"] == "recomputation"),
         ["jobs", f"{int(measured['jobs'].sum())}"],
         ["processor time", f"{measured['seconds'].sum() / 3600:.1f} h of a core, beside other work"],
         ["most memory of a job", f"{measured['gigabytes'].max():.1f} GB"],
