@@ -249,7 +249,6 @@ _REPORTED = {
 def commands(folder: Path, results: Path) -> list[Reader]:
     """Commands that read such files and go on with what they hold: some seconds a case, for `benchmarks/fuzz.py`."""
     copy = Path(shutil.copytree(results, folder / "reported"))
-    (copy / "networks").mkdir(exist_ok=True)
     (environment,) = (copy / "provenance/environments").glob("*.json")
     damages = _REPORTED | {str(environment.relative_to(copy)): damaged_text}
     data = np.random.default_rng(1).normal(0, 0.02, size=(7, 6, 5)).astype(np.float32)

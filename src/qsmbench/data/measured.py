@@ -23,10 +23,10 @@ import numpy as np
 
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid, Triple
-from qsmbench.data.bids_write import sidecar, write_map
+from qsmbench.data.bids_write import write_map
 from qsmbench.data.nifti import Volume, read_mask, read_volume
 from qsmbench.data.prepared import OUTPUTS, PreparedScan
-from qsmbench.data.sidecars import read_json
+from qsmbench.data.sidecars import read_sidecar
 
 REGION = "desc-region_mask"
 _FIELD = f"_{OUTPUTS['local_field'][0]}"
@@ -118,7 +118,7 @@ def _derivative(path: Path) -> MeasuredFiles:
     mask = beside("local_mask") or beside("mask")
     if mask is None:
         raise InputError(f"{path} has no mask beside it: {prefix}_{OUTPUTS['local_mask'][0]}.nii.gz")
-    about = _about(path)
+    about = read_sidecar(path)
     maps = sorted(p for p in path.parent.glob(f"{prefix}*_Chimap.nii*") if _is_nifti(p))
     named = {_stem(p).removeprefix(prefix).removesuffix("_Chimap").removeprefix("_desc-") or "chi": p for p in maps}
     first = [name for name in named if "cosmos" in name.lower()]
@@ -148,11 +148,6 @@ def _is_nifti(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _about(path: Path) -> dict[str, Any]:
-    beside = sidecar(path)
-    return read_json(beside) if beside.is_file() or beside.is_symlink() else {}
 
 
 def keep_measured(files: MeasuredFiles, folder: Path) -> PreparedScan:
@@ -214,7 +209,7 @@ def keep_measured(files: MeasuredFiles, folder: Path) -> PreparedScan:
 
 def reference_names(scan: PreparedScan) -> dict[str, str]:
     """The references of a kept scan: label of the file, and name as it came; the first is what tables rank by."""
-    return dict(_about(scan.path("local_field")).get("References", ()))
+    return dict(read_sidecar(scan.path("local_field")).get("References", ()))
 
 
 def reference_path(scan: PreparedScan, name: str) -> Path:
