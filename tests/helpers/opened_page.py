@@ -48,11 +48,12 @@ class Opened:
             self.complaints.append(f"request to {request.url}")
 
     def start_viewer(self) -> None:
-        self.page.evaluate("document.getElementById('viewer').scrollIntoView()")
+        # A locator waits for its element: a page that was asked for by a click may not be there yet.
+        self.page.locator("#viewer").evaluate("part => part.scrollIntoView()")
         self.page.wait_for_selector("#viewer-panel[data-state=ready]", timeout=60_000)
 
     def start_plot(self) -> None:
-        self.page.evaluate("document.getElementById('plots').scrollIntoView()")
+        self.page.locator("#plots").evaluate("part => part.scrollIntoView()")
         self.page.wait_for_selector("#plot[data-state=ready] svg", timeout=20_000)
 
     def canvas(self, side: str) -> bytes:
