@@ -16,6 +16,8 @@ from pathlib import Path
 from qsmbench.core.errors import InputError
 
 _LONGEST = 240
+# Of one value of another's making inside a message.
+_LONGEST_VALUE = 80
 # Control characters, lone halves of surrogate pairs (names that are no UTF-8), and characters that turn the direction
 # of writing or break a line: in a name they make a terminal or a page show something else than what is there.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -71,6 +73,16 @@ def shown(text: str | Path) -> str:
     a\x1b[2Jb\u202ec
     """
     return "".join(_numbered(c) if unicodedata.category(c) in _HIDDEN else c for c in os.fspath(text))
+
+
+def quoted(value: object) -> str:
+    """A value of another's making inside a message, as Python writes it, at bounded length.
+
+    >>> quoted("3 T"), len(quoted("9" * 5000))
+    ("'3 T'", 84)
+    """
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + " ..."
 
 
 def _numbered(character: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from qsmbench.core.damage import reading, reason, shown
+from qsmbench.core.damage import quoted, reading, reason, shown
 from qsmbench.core.errors import InputError
 
 _MOST_BYTES = 4 << 20
@@ -93,7 +93,7 @@ def read_mapping(path: Path, what: str = "config") -> dict[str, Any]:
         raise InputError(f"{name} must be a mapping of keys to values")
     odd = next((key for key in content if not isinstance(key, str)), None)
     if odd is not None:
-        raise InputError(f"{name}: the key {odd!r} is no word")
+        raise InputError(f"{name}: the key {quoted(odd)} is no word")
     return content
 
 

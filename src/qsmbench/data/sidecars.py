@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from qsmbench.core.damage import quoted
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.core.units import GAMMA_MHZ_PER_T
@@ -103,6 +104,7 @@ def b0_dir_of(metadata: Mapping[str, Any], where: str) -> Triple | None:
     numbers = [number(v) for v in value] if isinstance(value, list) else []
     x, y, z = numbers if len(numbers) == 3 else (None, None, None)
     if x is None or y is None or z is None or not 1e-6 < (length := (x * x + y * y + z * z) ** 0.5) < 1e6:
-        raise InputError(f"{where}: {B0_DIR} must be three numbers, not all zero, got {value!r}; correct the sidecar")
+        wanted = f"{B0_DIR} must be three numbers, not all zero"
+        raise InputError(f"{where}: {wanted}, got {quoted(value)}; correct the sidecar")
     # Rounded digits leave a length of 1 - 1e-8; a grid's bits must not depend on who normalises.
     return (x, y, z) if abs(length - 1) < 1e-12 else (x / length, y / length, z / length)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from qsmbench.core.damage import quoted
 from qsmbench.core.errors import InputError
 from qsmbench.core.hashes import folder_hash
 from qsmbench.core.registry import Registry, load, nearest
@@ -164,7 +165,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, weights: Path | N
         if isinstance(own, InputError):
             raise InputError(f"method {name}: {own}") from error
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"method {name}, option {where}: {first['msg']}, got {first['input']!r}") from error
+        raise InputError(f"method {name}, option {where}: {first['msg']}, got {quoted(first['input'])}") from error
 
 
 def _come_along(name: str) -> str:

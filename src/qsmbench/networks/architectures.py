@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from qsmbench.core.damage import shown
+from qsmbench.core.damage import quoted, shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.registry import Registry, load
 
@@ -77,4 +77,4 @@ def architecture(name: str, settings: Mapping[str, Any] | None = None) -> Archit
     except ValidationError as error:
         first = error.errors()[0]
         where = shown(".".join(str(part) for part in first["loc"]))[:80]
-        raise InputError(f"network {name}, {where}: {first['msg']}, got {shown(repr(first['input']))[:80]}") from error
+        raise InputError(f"network {name}, {where}: {first['msg']}, got {quoted(first['input'])}") from error

@@ -162,7 +162,7 @@ class Samples(ScanSet):
         for path in sorted(self.layout.drawn(self.name).glob("*.json")):
             with reading(path, "the samples of a shard"):
                 samples = json.loads(path.read_text(encoding="utf-8"))["samples"]
-                rows |= {f"{row['sample']:05d}": row for row in samples}
+                rows |= {f"{row['sample']:05d}": _drawn(row) for row in samples}
         return rows
 
     def data_hash(self, name: str) -> str:
@@ -181,7 +181,7 @@ class Samples(ScanSet):
     def noise_levels(self) -> Mapping[str, float]:
         """Of the samples that noise was drawn for."""
         drawn = {name: row.get("parameters", {}) for name, row in self.drawn.items()}
-        return {name: float(p["noise_sd"]) for name, p in drawn.items() if "noise_sd" in p}
+        return {name: p["noise_sd"] for name, p in drawn.items() if "noise_sd" in p}
 
     def start_maps(self, folder: Path, about: MapsAbout) -> None:
         """Create one store for all maps."""
@@ -205,3 +205,11 @@ class Samples(ScanSet):
     def map_name(self, folder: Path, name: str) -> str:
         """Store and number."""
         return f"{self.layout.relative(folder)}/maps.zarr, sample {int(name)}"
+
+
+def _drawn(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is; what others count with must be a number."""
+    parameters = row.get("parameters", {})
+    if "noise_sd" in parameters:
+        parameters["noise_sd"] = float(parameters["noise_sd"])
+    return row

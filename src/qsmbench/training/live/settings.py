@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from qsmbench.core.damage import reading
+from qsmbench.core.damage import quoted, reading
 from qsmbench.core.errors import InputError
 from qsmbench.core.yaml_text import read_mapping
 from qsmbench.training.live.recipe import LiveSet, recipes_from
@@ -113,10 +113,10 @@ def _settings(path: Path, values: dict[str, Any]) -> LiveTraining:
     known = {f.name: f for f in fields(LiveTraining)}
     for key, value in values.items():
         if key not in known:
-            raise InputError(f"{path}: '{key}' is no setting of a training; known: {', '.join(sorted(known))}")
+            raise InputError(f"{path}: {quoted(key)} is no setting of a training; known: {', '.join(sorted(known))}")
         kind = str(known[key].type)
         if kind in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InputError(f"{path}: {key} must be a number, got {value!r}")
+            raise InputError(f"{path}: {key} must be a number, got {quoted(value)}")
     return _checked(path, LiveTraining(**values))
 
 
@@ -129,7 +129,7 @@ def _checked(path: Path, spec: LiveTraining) -> LiveTraining:
     }
     for key, allowed in choices.items():
         if getattr(spec, key) not in allowed:
-            raise InputError(f"{path}: {key} must be one of {', '.join(allowed)}, got {getattr(spec, key)!r}")
+            raise InputError(f"{path}: {key} must be one of {', '.join(allowed)}, got {quoted(getattr(spec, key))}")
     for key in ("group", "groups_a_step", "pool", "steps_a_group", "steps", "validation_steps"):
         if getattr(spec, key) < 1:
             raise InputError(f"{path}: {key} must be at least 1, got {getattr(spec, key)}")
