@@ -32,6 +32,7 @@ from qsmbench.simulation.error_model import measured_like
 
 FIELDS = ("0 ppb", "2.5 ppb", "measured-like")
 METHODS = ("tkd", "l2", "wiener", "rts", "tv", "fansi", "hd-qsm", "ndi", "ilsqr", "medi", "spectral-tv", "inr-qsm")
+METHODS += ("consensus",)
 
 
 def main() -> None:

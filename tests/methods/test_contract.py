@@ -23,7 +23,9 @@ def method(name, weights_for):
 
 def quick_options(name):
     """Fewer iterations where a method has many: the contract is about form, not quality."""
-    return {"inr-qsm": {"epochs": 5}, "dip": {"max_iterations": 5, "channels": 2}}.get(name, {})
+    return {"inr-qsm": {"epochs": 5}, "consensus": {"epochs": 5}, "dip": {"max_iterations": 5, "channels": 2}}.get(
+        name, {}
+    )
 
 
 @pytest.fixture

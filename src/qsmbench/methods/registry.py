@@ -121,6 +121,7 @@ METHODS: Registry[Entry] = _Methods(
         Entry("hd-qsm", "HD-QSM", f"{_OWN}.hd_qsm:HDQSM", "10.1002/mrm.29218"),
         Entry("ndi", "NDI", f"{_OWN}.ndi:NDI", "10.1002/nbm.4271"),
         Entry("inr-qsm", "INR-QSM", f"{_OWN}.inr:INRQSM", "10.1016/j.media.2024.103173", wants_gpu=True),
+        Entry("consensus", "Consensus", f"{_OWN}.consensus:Consensus", "10.1214/ss/1009212519", wants_gpu=True),
         Entry("dip", "DIP", f"{_OWN}.dip:DIP", "10.1109/CVPR.2018.00984", wants_gpu=True),
         *(_of_network(entry, corrects) for corrects in INPUTS for entry in ARCHITECTURES.own.values()),
         # Somebody else's folder, whose own algorithm.yml names the paper.
