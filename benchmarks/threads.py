@@ -19,7 +19,7 @@ from qsmbench.methods.registry import build
 def main(results: Path, set_name: str) -> None:
     config = read_config(results / "provenance/config.json")
     scan = StoredSet(results / f"synthetic/{set_name}.zarr").scan(0)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     print(f"{set_name}, {tuple(scan.mask.shape)}: difference between one thread and two")
     print("| method | norm of the difference over the norm of the map | largest difference, ppm |")
     print("|---|---:|---:|")
