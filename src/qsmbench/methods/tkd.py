@@ -44,9 +44,10 @@ class TKD(Method):
 
 def truncated_inverse(kernel: torch.Tensor, threshold: float, fill: str = "sign") -> torch.Tensor:
     """Return 1/D where |D| > t and sign(D)/t (or 0) elsewhere; 0 at the origin, whose D is 0 by definition."""
-    weak = kernel.abs() <= threshold
-    filling = torch.sign(kernel) / threshold if fill == "sign" else torch.zeros_like(kernel)
-    return torch.where(weak, filling, 1.0 / torch.where(weak, 1.0, kernel))
+    if fill == "zero":
+        return torch.where(kernel.abs() <= threshold, 0.0, 1.0 / kernel)
+    inverse = kernel.abs().clamp_(min=threshold).copysign_(kernel).reciprocal_()
+    return inverse.masked_fill_(kernel == 0, 0.0)
 
 
 def psf_peak(kernel: torch.Tensor, inverse: torch.Tensor, padded: Shape) -> float:
