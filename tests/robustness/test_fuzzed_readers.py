@@ -69,10 +69,11 @@ def test_what_was_found_once_is_refused_ever_after(attacked, name, seed):
     assert attacked[name].attack(1, seed=seed) == {"read": 0, "refused": 1}
 
 
-# By another half hour: a direction of 5000 letters in a message, and a text where a noise level is counted with.
-@pytest.mark.parametrize(
-    ("name", "seed"), (("reconstruct, sidecar", 20261144), ("report, synthetic/test.hashes/0.json", 20261156))
-)
+# By another hour: a direction and a unit of 5000 letters in a message, a text where a noise level is counted with.
+SIDECAR, DRAWN = "reconstruct, sidecar", "report, synthetic/test.hashes/0.json"
+
+
+@pytest.mark.parametrize(("name", "seed"), ((SIDECAR, 20261144), (SIDECAR, 20261510), (DRAWN, 20261156)))
 def test_what_commands_met_once_is_refused_ever_after(commanded, name, seed):
     assert commanded[name].attack(1, seed=seed) == {"read": 0, "refused": 1}
 

@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 from importlib.metadata import version
 
 from qsmbench.core import parent
-from qsmbench.core.damage import shown
+from qsmbench.core.damage import line_shown, shown
 from qsmbench.core.errors import InputError
 from qsmbench.core.lazy import load_lazily
 from qsmbench.provenance.record import recorded
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except InputError as error:
         for line in str(error).splitlines():
-            print(f"qsmbench {called}: {shown(line)}", file=sys.stderr)
+            print(f"qsmbench {called}: {line_shown(line)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])

@@ -16,6 +16,7 @@ from pathlib import Path
 from qsmbench.core.errors import InputError
 
 _LONGEST = 240
+_LONGEST_LINE = 1500
 # Of one value of another's making inside a message.
 _LONGEST_VALUE = 80
 # Control characters, lone halves of surrogate pairs (names that are no UTF-8), and characters that turn the direction
@@ -83,6 +84,19 @@ def quoted(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + " ..."
+
+
+def line_shown(text: str) -> str:
+    """One line as it can be shown: visible, and where a text of another's making fills it, without its middle.
+
+    >>> print(line_shown("no file " + "a" * 5000)[-40:])
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    >>> len(line_shown("no file " + "a" * 5000))
+    1505
+    """
+    text = shown(text)
+    half = _LONGEST_LINE // 2
+    return text if len(text) <= _LONGEST_LINE else f"{text[:half]} ... {text[-half:]}"
 
 
 def _numbered(character: str) -> str:

@@ -107,4 +107,3 @@ def forward_field(chi: torch.Tensor, grid: Grid, padding: float = DEFAULT_PADDIN
     if chi.dtype != torch.float64:
         chi = chi.float()
     return DipoleConvolution(grid, padding, chi.device, chi.dtype)(chi)
-
