@@ -17,7 +17,6 @@ from qsmbench.physics.fourier import FourierFilter, padded_shape
 
 # Twice the size leaves little of the wrap-around error (docs/physics.md says how much).
 DEFAULT_PADDING = 2.0
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def dipole_kernel(
@@ -48,7 +47,8 @@ def dipole_kernel(
     along_b = [(b * ki) ** 2 for b, ki in zip(b0_dir, k, strict=True)]
     bx, by, bz = b0_dir
     # Plane by plane: what stays in the cache is computed several times as fast, and only the result takes memory.
-    kernel = np.empty((shape[0], shape[1], len(k[2])), _NUMPY[dtype or torch.float32])
+    result = torch.empty((shape[0], shape[1], len(k[2])), dtype=dtype or torch.float32)
+    kernel = result.numpy()
     k2, kb2 = (np.empty(kernel.shape[1:]) for _ in range(2))
     # Without mixed terms in kx, D is the same at -kx, bit for bit.
     mirrored = bx * by == 0.0 and bx * bz == 0.0
@@ -69,7 +69,7 @@ def dipole_kernel(
         np.divide(kb2, k2, out=kb2)
         np.subtract(1.0 / 3.0, kb2, out=kernel[x], casting="same_kind")
     kernel[0, 0, 0] = 0.0
-    return torch.from_numpy(kernel)
+    return result
 
 
 class DipoleConvolution(FourierFilter):
