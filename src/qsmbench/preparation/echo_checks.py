@@ -6,8 +6,8 @@
   between all neighbours along one axis, in the first echo or in what a later one gained since it. Where field and
   offset together turn by pi a slice the same would be seen, and the same correction would only relabel it, so it is
   always made.
-- A slice that stands out: the phase (gained between the first two echoes; the phase itself of a lone echo) steps at a
-  slice by more than at its neighbours by a radian: said.
+- A slice that stands out: the phase (gained since the first echo; the phase itself of a lone echo) steps at a slice by
+  a radian more than at its neighbours, or by less where those agree among themselves: said.
 - Misfit: with three echoes or more the phases must lie on a line but for noise. The noise of the images themselves
   says by how much (`field_fit.noise_of_differences`); what exceeds it by far is said with its share of the voxels.
 
@@ -32,8 +32,9 @@ from qsmbench.preparation.field_fit import FieldFit, noise_of_differences
 _BRIGHTER = 1.05
 # Steps this near to pi at this share of all slices: negated ones.
 _NEAR_PI, _ALL = 2.3, 0.9
-# A step that differs from its neighbours' by more than this many radians is one of the slice and not of the field.
-_STEP = 1.0
+# A step that differs from its neighbours' by more than this many radians is one of the slice and not of the field; or
+# by more than the second and so many times their own spread, away from the rim (a measured head has 0.1 there).
+_STEP, _SMALL_STEP, _SPREADS = 1.0, 0.4, 10.0
 # A step counts where neighbouring slices agree on it: coherence of the voxels' own steps.
 _COHERENT = 0.6
 # A residual beyond so many standard deviations of the images' noise is no noise, nor is so large a share of them.
@@ -66,21 +67,32 @@ def corrected_slices(echoes: Echoes, orientation: Orientation) -> tuple[Echoes, 
                 f"{echoes.name}: every second slice along axis {'xyz'[stored]}{which} is negated (its phase is off by "
                 "pi): corrected; check that the local field has no stripes"
             )
-        if echoes.n_echoes > 1:
-            signal = echoes.magnitude[0] * echoes.magnitude[1] * np.exp(1j * (echoes.phase[1] - echoes.phase[0]))
-        else:
-            signal = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
-        angle, sure = _steps(signal, axis)
-        odd_ones = _outliers(angle, sure)
+        odd_ones, named = _jumps(echoes, axis)
         if odd_ones:
             flipped = orientation.flipped[axis]
             slices = sorted({n - 1 - k if flipped else k + 1 for k in odd_ones})
             shown = ", ".join(map(str, slices[:12])) + (", ..." if len(slices) > 12 else "")
             said.append(
                 f"{echoes.name}: the phase jumps from slice to slice along axis {'xyz'[stored]} (at slices {shown}, "
-                "counted from 0): the field there is wrong; reconstruct the phase again, or leave these slices out"
+                f"counted from 0{named}): the field there is wrong; reconstruct the phase again, or leave these slices "
+                "out"
             )
     return echoes, said
+
+
+def _jumps(echoes: Echoes, axis: int) -> tuple[set[int], str]:
+    """Steps along ``axis`` that stand out in any echo, and in which echoes where it is not all that could show it."""
+    first = echoes.magnitude[0] * np.exp(1j * echoes.phase[0])
+    if echoes.n_echoes == 1:
+        return set(_outliers(*_steps(first, axis))), ""
+    found: set[int] = set()
+    those = []
+    for echo in range(1, echoes.n_echoes):
+        signal = echoes.magnitude[echo] * np.exp(1j * echoes.phase[echo]) * np.conj(first)
+        steps = _outliers(*_steps(signal, axis))
+        found |= set(steps)
+        those += [str(echo + 1)] if steps else []
+    return found, "" if len(those) == echoes.n_echoes - 1 else f", in echo {', '.join(those)}"
 
 
 def _negated(echoes: Echoes, axis: int) -> NDArray[np.bool_]:
@@ -99,15 +111,20 @@ def _negated(echoes: Echoes, axis: int) -> NDArray[np.bool_]:
 
 
 def check_distinct(echoes: Echoes) -> list[str]:
-    """Refuse echoes that cannot be what they are said to be; say where a later echo is brighter.
+    """Refuse echoes that cannot be what they are said to be; say where magnitudes are alike or grow.
 
     Raises:
-        InputError: a phase that is constant, or the same as another echo's.
+        InputError: a phase that is constant, or the same as another echo's; a magnitude that is 0.
     """
     for number, phase in enumerate(echoes.phase, start=1):
         if phase.size > 1 and float(phase.min()) == float(phase.max()):
             raise InputError(
                 f"{echoes.name}: the phase of echo {number} is {phase.min():g} everywhere; check the file of that echo"
+            )
+        if not echoes.magnitude[number - 1].any():
+            raise InputError(
+                f"{echoes.name}: the magnitude of echo {number} is 0 everywhere; check the file of that echo, or leave "
+                "the echo out"
             )
         for other in range(number - 1):
             if np.array_equal(phase, echoes.phase[other]):
@@ -117,16 +134,26 @@ def check_distinct(echoes: Echoes) -> list[str]:
                 )
     first = echoes.magnitude[0]
     bright = first > 0.5 * float(np.percentile(first, 95))
-    means = [float(m[bright].mean()) for m in echoes.magnitude]
+    means = [float(m[bright].mean(dtype=np.float64)) for m in echoes.magnitude]
     brighter = [n for n, (a, b) in enumerate(pairwise(means), start=2) if b > _BRIGHTER * a]
     if not brighter:
-        return []
+        return _same_magnitudes(echoes)
     shown = ", ".join(f"{m:.3g}" for m in means)
     which = ", ".join(map(str, brighter))
     return [
         f"{echoes.name}: the magnitude grows at echo {which} (means {shown}), where it should decay with the echo "
         "time: are the echoes in another order than their times?"
     ]
+
+
+def _same_magnitudes(echoes: Echoes) -> list[str]:
+    for number in range(1, echoes.n_echoes):
+        if np.array_equal(echoes.magnitude[number], echoes.magnitude[number - 1]):
+            return [
+                f"{echoes.name}: echoes {number} and {number + 1} have the same magnitude in every voxel: weights and "
+                "R2* are those of one echo; check that each magnitude is given once"
+            ]
+    return []
 
 
 def misfit(echoes: Echoes, fit: FieldFit, mask: NDArray[np.bool_]) -> list[str]:
@@ -162,6 +189,8 @@ def _steps(signal: NDArray[np.complex64], axis: int) -> tuple[NDArray[np.float64
     """Angle by which each slice along ``axis`` is ahead of the one before, and where voxels agree on it."""
     low = (slice(None),) * axis + (slice(None, -1),)
     high = (slice(None),) * axis + (slice(1, None),)
+    # Products of large magnitudes, in any unit, would overflow.
+    signal = signal / max(float(np.abs(signal).max()), float(np.finfo(np.float32).tiny))
     product = signal[high] * np.conj(signal[low])
     others = tuple(a for a in range(3) if a != axis)
     total = product.sum(axis=others, dtype=np.complex128)
@@ -180,6 +209,9 @@ def _outliers(angle: NDArray[np.float64], sure: NDArray[np.bool_]) -> list[int]:
             continue
         # About the step itself, so that no wrap lies between.
         others = np.angle(np.exp(1j * (angle[near] - angle[k])))
-        if abs(float(np.median(others))) > _STEP:
+        middle = float(np.median(others))
+        spread = float(np.median(np.abs(others - middle)))
+        inner = min(sum(j < k for j in near), sum(j > k for j in near)) >= 2
+        if abs(middle) > _STEP or (inner and abs(middle) > max(_SMALL_STEP, _SPREADS * spread)):
             found.append(k)
     return found

@@ -20,6 +20,7 @@ from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Local, RemovalError, Total
 from qsmbench.preparation.background.remove import check_spheres, remove
 from qsmbench.preparation.echo_checks import check_distinct, corrected_slices, misfit
+from qsmbench.preparation.echo_growth import growth_doubts
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
 from qsmbench.preparation.mask import first_mask, refine
@@ -126,6 +127,7 @@ def _prepare(
         local = Local(torch.zeros_like(total.field), torch.zeros_like(total.mask), {"Failure": str(error)})
     local_field, local_mask = local.field.numpy(), local.mask.numpy()
     warnings += misfit(echoes, fit, inside)
+    warnings += growth_doubts(echoes, fit, inside)
     skewness = asymmetry(local_field, local_mask, echoes.grid) if local_mask.any() else 0.0
     if skewness < SUSPICIOUS:
         warnings.append(
