@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.core.grid import Triple
+
 SCANNER = 1
 # Beyond this angle, in degrees, the two matrices put B0 elsewhere; rounding of stored quaternions is far below.
 _SAME_DIRECTION = 0.5
+# A sidecar's B0_dir that lies farther from the scanner's matrix than this contradicts it.
+_CONTRADICTION = 5.0
 _MEANING = {0: "unknown", 2: "aligned to another image", 3: "Talairach", 4: "MNI template", 5: "a template"}
 
 
@@ -56,8 +60,27 @@ class Frames:
         """Those that there are."""
         return [m for m in (self.sform, self.qform) if m is not None]
 
-    def doubts(self) -> list[str]:
-        """What makes the direction of B0 uncertain, with the candidates (voxel axes); empty where nothing does."""
+    def doubts(self, stated: Triple | None = None) -> list[str]:
+        """What makes the direction of B0 uncertain, with the candidates (voxel axes); empty where nothing does.
+
+        Args:
+            stated: what a sidecar says, which is used; a header that is in no doubt itself may contradict it.
+        """
+        if stated is None:
+            return self._own_doubts()
+        direction = np.array(stated, np.float64)
+        used = _b0(self.affine)
+        if SCANNER not in (self.sform_code, self.qform_code) or self._own_doubts() or not used.any():
+            return []
+        apart = _angle(direction / np.linalg.norm(direction), used)
+        if apart <= _CONTRADICTION:
+            return []
+        return [
+            f"its sidecar's B0_dir is {_shown(direction)}, which is used, but its header has B0 along {_shown(used)}, "
+            f"{apart:.0f} degrees away; correct the sidecar (voxel axes, not the scanner's), or give --b0-dir X Y Z"
+        ]
+
+    def _own_doubts(self) -> list[str]:
         if self.sform is None and self.qform is None:
             return [
                 "its header has no orientation (sform and qform codes 0): B0 is taken along the third stored axis; "

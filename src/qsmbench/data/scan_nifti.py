@@ -17,7 +17,7 @@ from qsmbench.core.scan import Scan
 from qsmbench.data.field_units import to_ppm
 from qsmbench.data.frames import Frames
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
-from qsmbench.data.sidecars import b0_dir_of, b0_of, number, read_sidecar, text
+from qsmbench.data.sidecars import b0_dir_of, b0_of, number, read_sidecar, units_of
 
 
 def read_scan(
@@ -83,27 +83,33 @@ def read_scan_and_notes(
     doubts = list(notes)
     if b0_dir is None:
         b0_dir = b0_dir_of(said, str(local_field))
-        if b0_dir is None:
-            doubts += [f"{local_field}: {doubt}" for doubt in first.frames.doubts()]
-    b0 = b0_of(said, str(local_field)) if b0 is None else b0
+        doubts += [f"{local_field}: {doubt}" for doubt in first.frames.doubts(b0_dir)]
+    stated_b0 = b0_of(said, str(local_field))
+    if b0 is not None and stated_b0 is not None and abs(stated_b0 - b0) > 0.1 * abs(b0):
+        doubts.append(f"{local_field}: B0 is {stated_b0:g} T by its sidecar and {b0:g} T as given, which is used")
+    b0 = stated_b0 if b0 is None else b0
     stated_times = said.get("EchoTimes")
     if not echo_times and isinstance(stated_times, list):
         found = [number(t) for t in stated_times]
         echo_times = [t for t in found if t is not None] if None not in found else ()
     if b0 is not None and not 0 < b0 < 50:
         raise InputError(f"{local_field}: B0 must be a field strength in tesla, got {b0:g}")
-    stated = text(said, "Units")
+    stated = units_of(said, str(local_field))
     field, converted = to_ppm(volume.data, inside, str(local_field), units=units, stated=stated, b0=b0, total=total)
     doubts += converted
     noise = None
     if field_noise is not None:
         noise = read_volume(field_noise, finite=False, like=first).data
-        stated = text(read_sidecar(field_noise), "Units") or stated
+        stated = units_of(read_sidecar(field_noise), str(field_noise)) or stated
         noise, _ = to_ppm(noise, inside, str(field_noise), units=units, stated=stated, b0=b0)
+    try:
+        grid = Grid.from_affine(volume.data.shape, first.affine, b0_dir)
+    except InputError as error:
+        raise InputError(f"{local_field}: {error}") from error
     scan = Scan(
         local_field=torch.from_numpy(field),
         mask=torch.from_numpy(inside),
-        grid=Grid.from_affine(volume.data.shape, first.affine, b0_dir),
+        grid=grid,
         magnitude=None
         if magnitude is None
         else torch.from_numpy(read_volume(magnitude, finite=False, like=first).data),

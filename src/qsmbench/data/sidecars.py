@@ -6,6 +6,7 @@ Values are whatever somebody wrote: null, text, infinity. Nothing here trusts on
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -17,28 +18,51 @@ from qsmbench.core.grid import Triple
 from qsmbench.core.units import GAMMA_MHZ_PER_T
 
 B0_DIR = "B0_dir"
+# What numbers depend on: written in any case, and not twice with two values.
+_KEYS = ("EchoTime", "EchoTimes", "MagneticFieldStrength", "ImagingFrequency", "Units", "Manufacturer", B0_DIR)
+_BY_FOLDED = {key.lower().replace("_", ""): key for key in _KEYS}
 
 
 def sidecar_path(image: Path) -> Path:
     """Where the sidecar of an image lies."""
-    return image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    return image.with_name(re.sub(r"(\.nii)?(\.gz)?$", "", image.name, count=1, flags=re.IGNORECASE) + ".json")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, in UTF-8 or what else editors and scanners' computers write.
 
     Raises:
-        InputError: a broken link, no JSON, no object.
+        InputError: a broken link, no JSON, no object, a value that matters given twice.
     """
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path} is a broken link (to {path.readlink()}); fetch the file it stands for")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(_decoded(path.read_bytes()), object_pairs_hook=lambda pairs: _told_once(pairs, path))
     except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); correct it or convert the scan again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object; correct it or convert the scan again")
     return content
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # The name of an institution, say: what is read here is ASCII in either.
+        return content.decode("latin-1")
+
+
+def _told_once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        meant = _BY_FOLDED.get(key.lower().replace("_", ""), key)
+        if meant in _KEYS and meant in found and found[meant] != value:
+            raise InputError(f"{path} says {meant} twice, {found[meant]!r} and {value!r}; correct it")
+        found[meant] = value
+    return found
 
 
 def read_sidecar(image: Path) -> dict[str, Any]:
@@ -67,12 +91,39 @@ def text(metadata: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def units_of(metadata: Mapping[str, Any], where: str) -> str:
+    """Return the Units that a sidecar states, empty where it states none.
+
+    Raises:
+        InputError: they are no text.
+    """
+    value = metadata.get("Units")
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{where}: Units must be a text, 'rad' or 'Hz' say, got {value!r}; correct the sidecar")
+    return value or ""
+
+
+def echo_time_of(metadata: Mapping[str, Any], where: str) -> float | None:
+    """Return the echo time (s) that the sidecar of one echo states, None where it states none.
+
+    Raises:
+        InputError: it is no number.
+    """
+    value = metadata.get("EchoTime")
+    if value is not None and number(value) is None:
+        raise InputError(f"{where}: its sidecar has {str(value)[:40]!r} for EchoTime; give a number in s")
+    return number(value)
+
+
 def b0_of(metadata: Mapping[str, Any], where: str) -> float | None:
     """Return the main field (T) that a sidecar states, by its protons' ImagingFrequency (MHz) where it states no other.
 
     Raises:
-        InputError: the two contradict each other.
+        InputError: the two contradict each other, or the field is no number.
     """
+    given = metadata.get("MagneticFieldStrength")
+    if given is not None and number(given) is None:
+        raise InputError(f"{where}: its sidecar has {str(given)[:40]!r} for MagneticFieldStrength; give a number in T")
     stated, frequency = number(metadata.get("MagneticFieldStrength")), number(metadata.get("ImagingFrequency"))
     nucleus = text(metadata, "ImagedNucleus") or "1H"
     if frequency is None or not frequency > 0 or nucleus not in ("1H", "H1", "H"):
@@ -82,7 +133,7 @@ def b0_of(metadata: Mapping[str, Any], where: str) -> float | None:
     if not 0.1 < by_frequency < 25:
         return stated
     if stated is None:
-        return by_frequency if metadata.get("MagneticFieldStrength") is None else None
+        return by_frequency
     # Makers round: 2.89 T is sold as 3 T.
     if stated > 0 and abs(by_frequency - stated) > 0.1 * stated:
         raise InputError(

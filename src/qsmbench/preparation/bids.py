@@ -75,8 +75,7 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
     assert grid is not None and said.b0 is not None and first is not None
     name = acquisition.name
     warnings = [*notes]
-    if said.b0_dir is None:
-        warnings += [f"{name}: {doubt}" for doubt in first.frames.doubts()]
+    warnings += [f"{name}: {doubt}" for doubt in first.frames.doubts(said.b0_dir)]
     if parts == ("mag", "phase"):
         magnitude = stacks["mag"]
         declared = replace(said.declared, units="rad" if settings.units == "rad" else said.declared.units)

@@ -66,21 +66,16 @@ def survey(
     Raises:
         InputError: no folder, no subject of that name, no gradient-echo acquisition with phase.
     """
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the top folder of a BIDS dataset, see docs/preparation.md")
-    present = sorted(p.name.removeprefix("sub-") for p in root.glob("sub-*") if p.is_dir())
-    if not present:
-        raise InputError(f"{root} has no folder sub-*; give the top folder of a BIDS dataset, see docs/preparation.md")
-    wanted = [s.removeprefix("sub-") for s in subjects] or present
+    wanted = _wanted(root, subjects)
     mistakes = Mistakes()
-    for subject in wanted:
-        if subject not in present:
-            mistakes.add(f"{root} has no subject '{subject}'; it has {', '.join(present)}")
-    mistakes.check()
     chosen = set((entities or {}).items())
     groups: dict[tuple[tuple[str, str], ...], dict[str, dict[int, Path]]] = {}
     for path in (p for subject in wanted for p in _images(root / f"sub-{subject}")):
         own, suffix = parse_name(path)
+        wrong = wrong_name(path, root)
+        if wrong:
+            mistakes.add(wrong)
+            continue
         if suffix not in SUFFIXES:
             continue
         part, echo = own.pop("part", "mag"), own.pop("echo", "1")
@@ -90,15 +85,14 @@ def survey(
             mistakes.add(f"{path}: part must be one of {', '.join(PARTS)} and echo a number; rename the file")
             continue
         if path.is_symlink() and not path.exists():
-            mistakes.add(
-                f"{path} is a broken link (to {path.readlink()}); fetch the file it stands for (datalad get, git annex "
-                "get), or remove the link"
-            )
+            mistakes.add(_broken_link(path))
             continue
         key = (*own.items(), ("suffix", suffix))
         files = groups.setdefault(key, {}).setdefault(part, {})
         if int(echo) in files:
-            mistakes.add(f"{path} and {files[int(echo)].name} are the same echo; keep one")
+            other = files[int(echo)]
+            shown = other.name if other.parent == path.parent else str(other)
+            mistakes.add(f"{path} and {shown} are the same echo; keep one")
         files[int(echo)] = path
     mistakes.check()
     found = [
@@ -122,23 +116,92 @@ def survey(
     return found, told
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    """Images below a folder, links to folders followed, none of them twice, in the order of their names."""
+def _wanted(root: Path, subjects: Sequence[str]) -> list[str]:
+    """The labels asked for, all where none is; refused where one is not there or is a broken link."""
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; give the top folder of a BIDS dataset, see docs/preparation.md")
+    present = sorted(p.name.removeprefix("sub-") for p in root.glob("sub-*") if p.is_dir())
+    broken = [p for p in sorted(root.glob("sub-*")) if p.is_symlink() and not p.exists()]
+    if not present and not broken:
+        raise InputError(f"{root} has no folder sub-*; give the top folder of a BIDS dataset, see docs/preparation.md")
+    wanted = [s.removeprefix("sub-") for s in subjects] or present
+    mistakes = Mistakes()
+    for path in broken:
+        if not subjects or path.name.removeprefix("sub-") in wanted:
+            mistakes.add(_broken_link(path))
+    known = {*present, *(p.name.removeprefix("sub-") for p in broken)}
+    for subject in wanted:
+        if subject not in known:
+            mistakes.add(f"{root} has no subject '{subject}'; it has {', '.join(present)}")
+    for subject in (s for s in wanted if s in present):
+        for path in _broken_folders(root / f"sub-{subject}"):
+            mistakes.add(_broken_link(path))
+    mistakes.check()
+    return wanted
+
+
+def _broken_link(path: Path) -> str:
+    return (
+        f"{path} is a broken link (to {path.readlink()}); fetch what it stands for (datalad get, git annex get), or "
+        "remove the link"
+    )
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders below one and the names of their files, links to folders followed, none twice, nothing hidden."""
     seen: set[str] = set()
-    found: list[Path] = []
     for current, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(current)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
-        found += [Path(current) / name for name in names if name.endswith((".nii", ".nii.gz"))]
+        # What begins with a dot is a backup or what a file system keeps for itself, and no data (BIDS says so too).
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield Path(current), [n for n in names if not n.startswith(".")]
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    """Images below a folder in the order of their names; extensions in any case, as some systems write them."""
+    found = [at / name for at, names in _walk(folder) for name in names if name.lower().endswith((".nii", ".nii.gz"))]
     return iter(sorted(found))
 
 
+def _broken_folders(folder: Path) -> list[Path]:
+    """Links below a folder that lead nowhere and are named as folders with images are, anat or ses-1."""
+    paths = [at / name for at, names in _walk(folder) for name in names if name == "anat" or name.startswith("ses-")]
+    return sorted(p for p in paths if p.is_symlink() and not p.exists())
+
+
+def wrong_name(path: Path, root: Path) -> str:
+    """Why a gradient echo's name would have it taken for another's, or left out; empty where nothing is wrong."""
+    own, suffix = parse_name(path)
+    meant = {s.lower(): s for s in SUFFIXES}.get(suffix.lower())
+    if meant is None or own.get("sub") is None:
+        return ""
+    if suffix != meant:
+        return f"{path}: the suffix is written {meant}, not {suffix}; rename the file"
+    for key, value in own.items():
+        stem = key.rstrip("0123456789").lower()
+        if stem in ("echo", "part") and (key != stem or not value):
+            found = f"{key}-{value}" if value else key
+            return f"{path}: '{found}' is written {stem}-{value or key[len(stem) :] or '...'}; rename the file"
+    for folder in path.relative_to(root).parts[:-1]:
+        key, _, value = folder.partition("-")
+        if key in ("sub", "ses") and own.get(key, value) != value:
+            return f"{path} lies in {folder} and is named {key}-{own[key]}; rename or move the file"
+    return ""
+
+
 def subjects_with_phase(root: Path) -> tuple[list[str], list[str]]:
-    """Return the labels of a dataset's subjects, those with phase (or complex parts) first, then those without."""
+    """Return the labels of a dataset's subjects, those with phase (or complex parts) first, then those without.
+
+    Raises:
+        InputError: a subject's folder is a broken link.
+    """
+    for path in sorted(root.glob("sub-*")):
+        if path.is_symlink() and not path.exists():
+            raise InputError(_broken_link(path))
     labels = sorted(p.name.removeprefix("sub-") for p in root.glob("sub-*") if p.is_dir())
     found = {label: any(_has_phase(path) for path in _images(root / f"sub-{label}")) for label in labels}
     return [s for s in labels if found[s]], [s for s in labels if not found[s]]
@@ -184,7 +247,7 @@ def find_mask(folder: Path, entities: Mapping[str, str]) -> Path:
     """
     own = set(entities.items())
     found: list[Path] = []
-    for path in sorted(folder.glob(f"sub-{entities['sub']}/**/*_mask.nii*")):
+    for path in sorted(folder.glob(f"sub-{entities['sub']}/**/[!.]*_mask.nii*")):
         theirs, _ = parse_name(path)
         theirs.pop("desc", None)
         if set(theirs.items()) <= own:

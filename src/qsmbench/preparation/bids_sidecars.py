@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.core.grid import Triple
-from qsmbench.data.sidecars import B0_DIR, b0_dir_of, b0_of, number, read_json, text
+from qsmbench.data.sidecars import B0_DIR, b0_dir_of, b0_of, echo_time_of, read_json, text, units_of
 from qsmbench.preparation.bids_files import parse_name
 from qsmbench.preparation.echoes import check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
@@ -79,31 +79,29 @@ def read_sidecars(
         of_echo: list[float] = []
         for part in parts:
             path = files[part][echo]
+            before = len(mistakes.lines)
             metadata: dict[str, Any] = {}
             with mistakes.collected():
                 metadata = read_metadata(path, root)
+            if len(mistakes.lines) > before:
+                continue
             if not metadata:
                 mistakes.add(f"{path} has no JSON sidecar; give EchoTime (s) and MagneticFieldStrength (T)")
                 continue
-            for key, unit in (("EchoTime", "s"), ("MagneticFieldStrength", "T")):
-                value = number(metadata.get(key))
-                if key == "MagneticFieldStrength":
-                    with mistakes.collected():
-                        value = b0_of(metadata, str(path))
-                if value is None:
-                    what = "lacks" if metadata.get(key) is None else f"has {str(metadata[key])[:40]!r} for"
-                    mistakes.add(f"{path}: its sidecar {what} {key}; give a number in {unit}")
-                elif key == "EchoTime":
-                    of_echo.append(value)
-                else:
-                    fields[value] = path
+            time, b0 = _numbers(metadata, path, mistakes)
+            if time is not None:
+                of_echo.append(time)
+            if b0 is not None:
+                fields[b0] = path
             with mistakes.collected():
                 said.b0_dir = b0_dir_of(metadata, str(path)) or said.b0_dir
                 if said.b0_dir is not None and metadata.get(B0_DIR) is not None:
                     directions.setdefault(said.b0_dir, path)
             if part == "phase":
-                units.setdefault(text(metadata, "Units").strip().lower(), path)
-                said.declared = Declared(text(metadata, "Units"), text(metadata, "Manufacturer"))
+                with mistakes.collected():
+                    stated = units_of(metadata, str(path))
+                    units.setdefault(stated.strip().lower(), path)
+                    said.declared = Declared(stated, text(metadata, "Manufacturer"))
         if len(of_echo) == 2 and abs(of_echo[0] - of_echo[1]) > _SAME_TIME:
             path = files[parts[1]][echo]
             mistakes.add(f"{path}: EchoTime is {of_echo[1]:g} s, but {of_echo[0]:g} s for part-{parts[0]}; correct one")
@@ -121,6 +119,19 @@ def read_sidecars(
             check_echo_times(tuple(times), str(first))
     said.times, said.b0 = tuple(times), next(iter(fields), None)
     return said
+
+
+def _numbers(metadata: Mapping[str, Any], path: Path, mistakes: Mistakes) -> tuple[float | None, float | None]:
+    """Echo time (s) and B0 (T) of one image; what is lacking is noted."""
+    found: list[float | None] = []
+    for key, unit, read in (("EchoTime", "s", echo_time_of), ("MagneticFieldStrength", "T", b0_of)):
+        value, before = None, len(mistakes.lines)
+        with mistakes.collected():
+            value = read(metadata, str(path))
+        if value is None and len(mistakes.lines) == before:
+            mistakes.add(f"{path}: its sidecar lacks {key}; give a number in {unit}")
+        found.append(value)
+    return found[0], found[1]
 
 
 def _check_alike(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.core.errors import InputError
-from qsmbench.data.sidecars import number, read_sidecar
+from qsmbench.data.sidecars import echo_time_of, number, read_sidecar
 
 # A rounded echo time may differ by so much, s.
 _SAME_TIME = 1e-5
@@ -34,7 +34,7 @@ def in_order(
     for what, given in (("phase", phase), ("magnitude", magnitude)):
         paths = list(given)
         if len(paths) == len(times) > 1:
-            known = [number(read_sidecar(path).get("EchoTime")) for path in paths]
+            known = [echo_time_of(read_sidecar(path), str(path)) for path in paths]
             own = [t for t in known if t is not None]
             if len(own) == len(paths):
                 paths = _by_sidecar(what, paths, own, times)
@@ -67,9 +67,11 @@ def _check_stated(path: Path, sidecar: Mapping[str, Any], times: list[float]) ->
         value = sidecar.get(key)
         listed = [number(v) for v in value] if isinstance(value, list) else [number(value)]
         own = [t for t in listed if t is not None]
+        if value is not None and len(own) < len(listed):
+            raise InputError(f"{path}: {key} must be numbers in s, got {str(value)[:40]!r}; correct the sidecar")
         # One time beside several echoes is that of the first, as some converters write it.
         pairs = zip(own, times, strict=False) if len(own) in (1, len(times)) else ()
-        if value is not None and len(own) == len(listed) and any(abs(a - b) > _SAME_TIME for a, b in pairs):
+        if any(abs(a - b) > _SAME_TIME for a, b in pairs):
             shown = ", ".join(f"{t:g}" for t in own)
             raise InputError(f"{path}: its sidecar says {key} {shown} s, which --echo-times contradicts; correct one")
 

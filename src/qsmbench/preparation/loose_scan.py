@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
-from qsmbench.data.sidecars import b0_dir_of, b0_of, text
+from qsmbench.data.sidecars import b0_dir_of, b0_of, text, units_of
 from qsmbench.preparation.bids import Loaded
 from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
 from qsmbench.preparation.errors import Mistakes
@@ -51,15 +51,18 @@ def load_files(
         own_b0 = b0_of(stated, str(phase[0]))
         if own_b0 is not None and abs(own_b0 - b0) > 0.1 * b0:
             warnings.append(f"{name}: B0 is {own_b0:g} T by its sidecar and {b0:g} T as given, which is used")
+    stated_dir, units = None, ""
     with mistakes.collected():
-        b0_dir = b0_dir or b0_dir_of(stated, str(phase[0]))
+        stated_dir = b0_dir_of(stated, str(phase[0]))
+    with mistakes.collected():
+        units = units_of(stated, str(phase[0]))
     phases, first, scaled = _read_echoes("phase", phase, len(times), None, mistakes)
     magnitudes, first, _ = _read_echoes("magnitude", magnitude, len(times), first, mistakes)
     grid, inside = None, None
     if first is not None:
         with mistakes.collected():
             try:
-                grid = Grid.from_affine(first.data.shape, first.affine, b0_dir)
+                grid = Grid.from_affine(first.data.shape, first.affine, b0_dir or stated_dir)
             except InputError as error:
                 raise InputError(f"{phase[0]}: {error}") from error
     if mask is not None:
@@ -69,9 +72,8 @@ def load_files(
     mistakes.check()
     assert grid is not None and phases is not None and magnitudes is not None and first is not None
     if b0_dir is None:
-        warnings += [f"{phase[0]}: {doubt}" for doubt in first.frames.doubts()]
-    units = "rad" if settings.units == "rad" else text(stated, "Units")
-    declared = Declared(units, text(stated, "Manufacturer"), *scaled)
+        warnings += [f"{phase[0]}: {doubt}" for doubt in first.frames.doubts(stated_dir)]
+    declared = Declared("rad" if settings.units == "rad" else units, text(stated, "Manufacturer"), *scaled)
     found = to_radians(phases, name, settings.scale, declared, magnitudes)
     warnings += found.warnings
     radians = -found.phase if settings.flipped else found.phase
