@@ -212,7 +212,7 @@ def test_degrees_that_are_radians_are_refused_and_ones_that_claim_radians_said(f
     with pytest.raises(InputError, match=r"said to be in degrees.*--phase-scale"):
         to_radians(phase, "scan", declared=Declared("deg"))
     near_one = to_radians(smooth(0.98), "scan", declared=Declared("rad"))
-    assert "if 1 stands for pi" in near_one.warnings[0]
+    assert "if 1 stands for pi or for a turn" in near_one.warnings[0]
     beyond = to_radians(smooth(160.0), "scan", declared=Declared("rad"))
     assert "goes beyond a turn" in beyond.warnings[0]
 

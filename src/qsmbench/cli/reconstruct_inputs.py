@@ -96,7 +96,7 @@ def _from_field(
     )
     about: dict[str, Any] = {kind: path.name}
     if kind == "local_field":
-        return scan, said, frames, about
+        return scan, (*said, *_sign(scan, path)), frames, about
     settings = _settings(arguments)
     if begins_earlier:
         return replace(scan, earlier=Earlier(scan.mask.numpy(), scan.local_field.numpy())), said, frames, about
@@ -104,7 +104,13 @@ def _from_field(
 
     found, local = local_scan(scan, settings.background, path.name)
     about["background_removal"] = {**settings.background.model_dump(), **local.report}
-    return found, said, frames, about
+    return found, (*said, *_sign(found, path)), frames, about
+
+
+def _sign(scan: Scan, path: Path) -> list[str]:
+    from qsmbench.preparation.polarity import OTHER_SIGN, asymmetry, sign_doubts
+
+    return sign_doubts(asymmetry(scan.local_field.numpy(), scan.mask.numpy(), scan.grid), str(path), OTHER_SIGN)
 
 
 def _from_echoes(

@@ -17,6 +17,8 @@ _HALF = 0.5
 _OVERSHOOT = 0.1
 # An inverted mask holds so much of the volume's rim, at most so much of its middle, and leaves so much out.
 _RIM, _MIDDLE, _OUT = 0.75, 0.5, 0.05
+# Thinner than this, in voxels, is no volume of which susceptibility could be mapped (ours).
+_THIN = 5
 
 
 def as_mask(values: NDArray[np.float32], name: str) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
@@ -59,6 +61,22 @@ def as_mask(values: NDArray[np.float32], name: str) -> tuple[NDArray[np.bool_], 
     if _inverted(mask):
         raise InputError(f"mask {name} is inverted: the rim of the volume is inside, its middle is not; swap 0 and 1")
     return np.asarray(mask, np.bool_), notes
+
+
+def thin(mask: NDArray[np.bool_], name: str) -> list[str]:
+    """Say where a mask (x, y, z) is too thin for what lies above and below it to be told from what lies in it."""
+    places = np.argwhere(mask)
+    if not len(places):
+        return []
+    extents = (np.ptp(places, axis=0) + 1).tolist()
+    axis = int(np.argmin(extents))
+    if extents[axis] >= _THIN:
+        return []
+    thick = "1 voxel" if extents[axis] == 1 else f"{extents[axis]} voxels"
+    return [
+        f"{name} is {thick} thick along axis {'xyz'[axis]}: the field of what lies beyond cannot be told from its own, "
+        "and a map of it is wrong; give a thicker slab"
+    ]
 
 
 def _inverted(mask: NDArray[np.bool_]) -> bool:

@@ -14,8 +14,10 @@ import torch
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
+from qsmbench.data.field_checks import field_doubts
 from qsmbench.data.field_units import to_ppm
 from qsmbench.data.frames import Frames
+from qsmbench.data.mask_values import thin
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
 from qsmbench.data.sidecars import b0_dir_of, b0_of, number, read_sidecar, units_of
 
@@ -102,6 +104,9 @@ def read_scan_and_notes(
         noise = read_volume(field_noise, finite=False, like=first).data
         stated = units_of(read_sidecar(field_noise), str(field_noise)) or stated
         noise, _ = to_ppm(noise, inside, str(field_noise), units=units, stated=stated, b0=b0)
+    size = first.voxel_size
+    doubts += field_doubts(field, inside, str(local_field), total=total, noise=noise, voxel_size=size)
+    doubts += thin(inside, f"mask {mask}")
     try:
         grid = Grid.from_affine(volume.data.shape, first.affine, b0_dir)
     except InputError as error:

@@ -22,6 +22,7 @@ from qsmbench.data.frames import NO_FRAMES, Frames
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volume
 from qsmbench.preparation.bids_files import Acquisition, find_mask
 from qsmbench.preparation.bids_sidecars import read_sidecars
+from qsmbench.preparation.complex_parts import check_parts
 from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.phase_units import to_radians
@@ -84,13 +85,7 @@ def load(acquisition: Acquisition, settings: PhaseSettings, masks: Path | None =
         phase, scaling = found.phase, found.scaling
         warnings += found.warnings
     else:
-        for part in parts:
-            # Noise alone has both signs; converters add an offset to store them as unsigned integers.
-            if not (stacks[part].min() < 0 < stacks[part].max()):
-                raise InputError(
-                    f"{name}: part-{part} goes from {stacks[part].min():g} to {stacks[part].max():g}, but a real or "
-                    "imaginary part has both signs; take off the offset that it was stored with"
-                )
+        warnings += check_parts(stacks["real"], stacks["imag"], name)
         signal = stacks["real"] + 1j * stacks["imag"]
         magnitude, phase, scaling = np.abs(signal), np.angle(signal), "from real and imaginary parts"
     echoes = Echoes(-phase if settings.flipped else phase, magnitude, grid, said.times, said.b0, name, first.slice_axis)

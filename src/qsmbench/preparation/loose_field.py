@@ -14,7 +14,7 @@ from qsmbench.preparation.background.remove import remove_as_stored
 from qsmbench.preparation.dataset import Written
 from qsmbench.preparation.outputs import loose_path, write_outputs
 from qsmbench.preparation.pipeline import Prepared
-from qsmbench.preparation.polarity import asymmetry
+from qsmbench.preparation.polarity import OTHER_SIGN, asymmetry, sign_doubts
 from qsmbench.preparation.settings import Background, PreparationSettings
 
 logger = logging.getLogger(__name__)
@@ -69,11 +69,12 @@ def prepare_field(
         units=units,
         total=True,
     )
-    for line in warnings:
-        logger.warning(line)
     found, local = local_scan(scan, settings.background, total_field.name)
     volumes = {"local_field": local.field.numpy(), "local_mask": local.mask.numpy()}
     skewness = asymmetry(volumes["local_field"], volumes["local_mask"], scan.grid)
+    warnings = (*warnings, *sign_doubts(skewness, total_field.name, OTHER_SIGN))
+    for line in warnings:
+        logger.warning(line)
     prepared = Prepared(
         volumes, scan.grid, {"Background": dict(local.report), "ChiSkewness": round(skewness, 4)}, warnings
     )

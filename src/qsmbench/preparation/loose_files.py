@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qsmbench.core.errors import InputError
-from qsmbench.data.sidecars import echo_time_of, number, read_sidecar
+from qsmbench.data.sidecars import B0_DIR, echo_time_of, number, read_sidecar
 
 # A rounded echo time may differ by so much, s.
 _SAME_TIME = 1e-5
@@ -30,6 +30,7 @@ def in_order(
     times = [float(t) for t in echo_times]
     sidecars = [read_sidecar(path) for path in phase]
     stated = sidecars[0] if sidecars else {}
+    _check_alike(phase, sidecars)
     files: list[list[Path]] = []
     for what, given in (("phase", phase), ("magnitude", magnitude)):
         paths = list(given)
@@ -59,6 +60,19 @@ def in_order(
             "give them in the order of the volumes, rising"
         )
     return files[0], files[1], tuple(times[j] for j in order), stated
+
+
+def _check_alike(phase: Sequence[Path], sidecars: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse phases whose sidecars say different things of what holds for all echoes."""
+    for key in ("Units", "MagneticFieldStrength", B0_DIR):
+        said = {
+            str(about[key]).lower(): (path, about[key])
+            for path, about in zip(phase, sidecars, strict=True)
+            if about.get(key) is not None
+        }
+        if len(said) > 1:
+            shown = " and ".join(f"{value!r} ({path.name})" for path, value in list(said.values())[:2])
+            raise InputError(f"{phase[0].parent}: {key} differs between the phase's sidecars: {shown}; correct them")
 
 
 def _check_stated(path: Path, sidecar: Mapping[str, Any], times: list[float]) -> None:

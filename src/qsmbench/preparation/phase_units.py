@@ -26,6 +26,8 @@ _TURNS = (TURN, 2.0, 360.0)
 _SHORT, _LONG = 0.95, 1.003
 # Degrees and -1..1 may be another scale that happens to be near.
 _NEAR = 0.99
+# What stays within this of 0 (rad) fills so little of a turn that it may be in another unit.
+_LITTLE = np.pi / 3
 # An unwrapped phase goes far beyond pi, but a head's not beyond a hundred turns.
 _MOST_TURNS = 100
 _REMEDY = (
@@ -186,7 +188,7 @@ def _find(
         zero, turn = (2048.0, 4096.0) if low >= 0 else (0.0, 8192.0)
         return TURN / turn, zero, f"rescaled from integers of Siemens, {turn:g} a turn ({shown})", []
     fits = not whole and ((-low <= np.pi * _LONG and high <= np.pi * _LONG) or (low >= 0 and high <= TURN * _LONG))
-    if fits and max(-low, high) > np.pi / 3:
+    if fits and max(-low, high) > _LITTLE:
         doubt = (
             f"the phase ({shown}) fills no whole turn and is taken for radians; if it is not, say so with --phase-scale"
         )
@@ -218,10 +220,10 @@ def _declared(stored: NDArray[np.float32], found: Range, name: str, what: str) -
             f"the phase ({shown}) goes beyond a turn without a wrap and is taken for unwrapped radians, as its sidecar "
             "says; if it is not, say so with --phase-scale"
         )
-    if not found.wraps and 0.9 <= max(-low, high) <= _LONG and min(-low, high) > 0.5:
+    if not found.wraps and max(-low, high) <= _LITTLE:
         doubts.append(
-            f"the phase ({shown}) is taken for radians, as its sidecar says; if 1 stands for pi, say so with "
-            "--phase-scale pi"
+            f"the phase ({shown}) fills little of a turn and is taken for radians, as its sidecar says; if 1 stands "
+            "for pi or for a turn, say so with --phase-scale pi or 2*pi"
         )
     return 1.0, 0.0, f"taken as radians ({shown})", doubts
 

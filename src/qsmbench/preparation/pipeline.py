@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
+from qsmbench.data.field_units import implausible
+from qsmbench.data.mask_values import thin
 from qsmbench.preparation import bipolar, swi
 from qsmbench.preparation.background.contract import Local, RemovalError, Total
 from qsmbench.preparation.background.remove import check_spheres, remove
@@ -25,7 +27,7 @@ from qsmbench.preparation.echoes import Echoes
 from qsmbench.preparation.field_fit import fit_field
 from qsmbench.preparation.mask import first_mask, refine
 from qsmbench.preparation.mask_checks import mask_doubts
-from qsmbench.preparation.polarity import SUSPICIOUS, asymmetry
+from qsmbench.preparation.polarity import asymmetry, sign_doubts
 from qsmbench.preparation.relaxation import fit_r2star
 from qsmbench.preparation.settings import PreparationSettings
 from qsmbench.preparation.two_pass import continued, strict_mask
@@ -84,9 +86,10 @@ def prepare(
     echoes, said = corrected_slices(echoes.reordered(orientation), orientation)
     said = [*doubts, *said]
     found = _prepare(echoes, settings, None if mask is None else orientation.apply(mask), failures_kept)
+    volumes = {name: orientation.undo(volume) for name, volume in found.volumes.items()}
+    said += thin(np.asarray(volumes["mask"], np.bool_), f"{echoes.name}: the mask")
     for line in said:
         logger.warning(line)
-    volumes = {name: orientation.undo(volume) for name, volume in found.volumes.items()}
     return replace(found, volumes=volumes, grid=stored_grid, warnings=(*said, *found.warnings))
 
 
@@ -128,12 +131,13 @@ def _prepare(
     local_field, local_mask = local.field.numpy(), local.mask.numpy()
     warnings += misfit(echoes, fit, inside)
     warnings += growth_doubts(echoes, fit, inside)
+    size = implausible(local_field, local_mask, total=False)
+    if size:
+        warnings.append(f"{echoes.name}: {size}; check the phase's scale (--phase-scale), the echo times and B0")
     skewness = asymmetry(local_field, local_mask, echoes.grid) if local_mask.any() else 0.0
-    if skewness < SUSPICIOUS:
-        warnings.append(
-            f"{echoes.name}: veins and deep grey matter look diamagnetic (skewness {skewness:.2f}); if the "
-            "scanner counts phase the other way, prepare again with --flip-phase"
-        )
+    warnings += sign_doubts(
+        skewness, echoes.name, "if the scanner counts phase the other way, prepare again with --flip-phase"
+    )
     if echoes.n_echoes == 1:
         warnings.append(
             f"{echoes.name}: one echo only: the coil's offset phase cannot be told from the field and is left in it"

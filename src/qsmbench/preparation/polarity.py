@@ -29,6 +29,14 @@ _DEPTH = 10.0
 _FEWEST = 8
 # Below this skewness the tails lie on the wrong side beyond doubt; a crop without strong sources has some 0 (ours).
 SUSPICIOUS = -0.2
+OTHER_SIGN = "if the field counts the other way (it must be positive where B0 is stronger), multiply it by -1"
+
+
+def sign_doubts(skewness: float, name: str, remedy: str) -> list[str]:
+    """Say that strong sources are diamagnetic, where they are, and what to do."""
+    if skewness >= SUSPICIOUS:
+        return []
+    return [f"{name}: veins and deep grey matter look diamagnetic (skewness {skewness:.2f}); {remedy}"]
 
 
 def asymmetry(local_field: NDArray[np.float32], mask: NDArray[np.bool_], grid: Grid) -> float:
