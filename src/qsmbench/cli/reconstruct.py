@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qsmbench.cli.common import add_compute_arguments, parse_options, set_up_compute
-from qsmbench.cli.reconstruct_inputs import add_input_arguments, read_input
+from qsmbench.cli.reconstruct_inputs import add_input_arguments, input_files, read_input
 from qsmbench.core.errors import InputError
 from qsmbench.data.atomic import write_json_atomic
 from qsmbench.data.bids_write import sidecar
+from qsmbench.data.inputs_kept import keep_inputs
 from qsmbench.data.nifti import write_volume
 from qsmbench.methods.contract import ReconstructionError
 from qsmbench.methods.registry import build, find
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights or find(arguments.method).shipped_weights
     method = build(arguments.method, parse_options(arguments.option), weights)
     device = set_up_compute(arguments)
+    keep_inputs([path for path in (arguments.out, arguments.uncertainty) if path is not None], input_files(arguments))
     scan, said, frames, source = read_input(arguments, method.begins_earlier)
     for line in said:
         print(f"qsmbench reconstruct: {line}", file=sys.stderr)

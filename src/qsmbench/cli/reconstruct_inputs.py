@@ -47,6 +47,12 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def input_files(arguments: argparse.Namespace) -> list[Path]:
+    """Every image that the command line names."""
+    one = (arguments.local_field, arguments.total_field, arguments.mask, arguments.field_noise)
+    return [path for path in (*one, *(arguments.phase or ()), *(arguments.magnitude or ())) if path is not None]
+
+
 def read_input(
     arguments: argparse.Namespace, begins_earlier: bool
 ) -> tuple[Scan, tuple[str, ...], Frames, dict[str, Any]]:

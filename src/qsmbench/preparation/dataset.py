@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from qsmbench.core.errors import InputError
+from qsmbench.data.inputs_kept import keep_inputs
+from qsmbench.data.prepared import OUTPUTS
 from qsmbench.preparation import bids
 from qsmbench.preparation.bids_files import survey
 from qsmbench.preparation.echoes import Echoes
@@ -123,6 +125,8 @@ def prepare_files(
     Raises:
         InputError: everything that is wrong, one line each; nothing is then written.
     """
+    # A mask is written as it was used; everything else would be lost.
+    keep_inputs((loose_path(out_dir, name) for name in OUTPUTS), (*phase, *magnitude))
     loaded = load_files(
         phase,
         magnitude=magnitude,

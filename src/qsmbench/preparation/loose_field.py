@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qsmbench.core.scan import Scan
+from qsmbench.data.inputs_kept import keep_inputs
 from qsmbench.data.scan_nifti import read_scan_and_notes
 from qsmbench.preparation.background.contract import Local, Total
 from qsmbench.preparation.background.remove import remove_as_stored
@@ -59,6 +60,10 @@ def prepare_field(
     Raises:
         InputError: a file that is missing or damaged, grids that differ, a removal that failed; nothing is written.
     """
+    keep_inputs(
+        (loose_path(out_dir, name) for name in ("local_field", "local_mask")),
+        (total_field, mask, magnitude, field_noise),
+    )
     scan, warnings, frames = read_scan_and_notes(
         total_field,
         mask,
