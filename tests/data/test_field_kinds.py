@@ -8,6 +8,7 @@ import torch
 from little_bids import save
 
 from qsmbench.cli.main import main
+from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.units import GAMMA_MHZ_PER_T
 from qsmbench.data.field_checks import field_doubts, smooth_share
@@ -106,6 +107,17 @@ def test_b0_against_the_fields_sidecar_is_said(tmp_path, local, given):
     scan, notes, _ = read_scan_and_notes(tmp_path / "f.nii.gz", tmp_path / "m.nii.gz", b0=given)
     assert scan.b0 == (given or 3.0)
     assert any("1.5 T as given" in line for line in notes) == (given == 1.5)
+
+
+@pytest.mark.parametrize("b0", [30.0, 42.58, 63.87, 127.7, 3000.0, 30000.0])
+@pytest.mark.parametrize("given", [True, False])
+def test_b0_of_a_field_in_another_unit_is_refused(tmp_path, local, b0, given):
+    save(tmp_path / "f.nii.gz", local * 127, AFFINE)
+    save(tmp_path / "m.nii.gz", MASK.astype(np.uint8), AFFINE)
+    (tmp_path / "f.json").write_text(json.dumps({"Units": "Hz"} | ({} if given else {"MagneticFieldStrength": b0})))
+    hint = {127.7: "127.7 MHz of protons is", 3000.0: "3000 mT is 3 T", 30000.0: "30000 gauss is 3 T"}.get(b0, "")
+    with pytest.raises(InputError, match=f"field strength in tesla, got {b0:g}.*{hint}"):
+        read_scan_and_notes(tmp_path / "f.nii.gz", tmp_path / "m.nii.gz", b0=b0 if given else None)
 
 
 @pytest.mark.parametrize("kind", ["--local-field", "--total-field"])

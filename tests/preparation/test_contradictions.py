@@ -9,12 +9,13 @@ from little_bids import save, write_bids
 from little_scan import TIMES, little
 
 from qsmbench.cli.main import main
+from qsmbench.core.b0 import check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.units import GAMMA_MHZ_PER_T
 from qsmbench.data.field_units import to_ppm
 from qsmbench.preparation.bids import load
 from qsmbench.preparation.bids_files import find_acquisitions
-from qsmbench.preparation.echoes import check_b0, check_echo_times
+from qsmbench.preparation.echoes import check_echo_times
 from qsmbench.preparation.loose_scan import load_files
 from qsmbench.preparation.mask_checks import mask_doubts
 from qsmbench.preparation.pipeline import prepare

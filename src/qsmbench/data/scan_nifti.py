@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from qsmbench.core.b0 import check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
@@ -94,8 +95,8 @@ def read_scan_and_notes(
     if not echo_times and isinstance(stated_times, list):
         found = [number(t) for t in stated_times]
         echo_times = [t for t in found if t is not None] if None not in found else ()
-    if b0 is not None and not 0 < b0 < 50:
-        raise InputError(f"{local_field}: B0 must be a field strength in tesla, got {b0:g}")
+    if b0 is not None:
+        check_b0(b0, str(local_field))
     stated = units_of(said, str(local_field))
     field, converted = to_ppm(volume.data, inside, str(local_field), units=units, stated=stated, b0=b0, total=total)
     doubts += converted

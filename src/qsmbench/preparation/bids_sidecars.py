@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qsmbench.core.b0 import check_b0
 from qsmbench.core.grid import Triple
 from qsmbench.data.sidecars import B0_DIR, b0_dir_of, b0_of, echo_time_of, read_json, text, units_of
 from qsmbench.preparation.bids_files import parse_name
-from qsmbench.preparation.echoes import check_b0, check_echo_times
+from qsmbench.preparation.echoes import check_echo_times
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.phase_units import NOTHING, Declared
 

@@ -8,15 +8,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.core.b0 import check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
-from qsmbench.core.units import GAMMA_MHZ_PER_T
 
 # A gradient echo beyond 0.5 s has decayed in any tissue; before 0.1 ms the phase of a whole ppm turns by 0.1 rad.
 _LONGEST, _SHORTEST = 0.5, 1e-4
-# No magnet for people is stronger, T; and those that most have.
-_STRONGEST, _COMMON = 25.0, (0.55, 1.5, 2.89, 3.0, 4.7, 7.0, 9.4, 11.7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,19 +91,3 @@ def check_echo_times(echo_times: tuple[float, ...], name: str) -> None:
         raise InputError(f"{name}: echo times {shown} s are too short for any phase to grow; give seconds")
     if any(b <= a for a, b in pairwise(echo_times)):
         raise InputError(f"{name}: echo times must rise from echo to echo, got {shown} s")
-
-
-def check_b0(b0: float, name: str) -> None:
-    """Raise InputError for a main field (T) that no scanner has."""
-    if 0 < b0 < _STRONGEST:
-        return
-    # What else people call a scanner by: its field in gauss or mT, its frequency in MHz or Hz.
-    meant = {
-        "gauss": 1e-4 * b0,
-        "mT": 1e-3 * b0,
-        "MHz of protons": b0 / GAMMA_MHZ_PER_T,
-        "Hz": 1e-6 * b0 / GAMMA_MHZ_PER_T,
-    }
-    likely = [f"{b0:g} {unit} is {t:.4g} T" for unit, t in meant.items() if any(abs(t - c) < 0.05 * c for c in _COMMON)]
-    hint = f" ({likely[0]})" if likely else ""
-    raise InputError(f"{name}: B0 must be a field strength in tesla, got {b0:g}{hint}")

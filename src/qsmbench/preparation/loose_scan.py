@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.core.b0 import check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
 from qsmbench.data.sidecars import b0_dir_of, b0_of, text, units_of
 from qsmbench.preparation.bids import Loaded
-from qsmbench.preparation.echoes import Echoes, check_b0, check_echo_times
+from qsmbench.preparation.echoes import Echoes, check_echo_times
 from qsmbench.preparation.errors import Mistakes
 from qsmbench.preparation.loose_files import in_order
 from qsmbench.preparation.phase_units import Declared, to_radians
