@@ -56,6 +56,16 @@ def test_a_mask_beyond_the_field_is_said(local, by):
     assert ["is exactly 0 in 100 %" in line for line in lines(0 * local)] == [True]
 
 
+@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("steep", [0.2, 1.0, 2.0])
+def test_a_field_that_wraps_is_said(local, total, steep):
+    slope = np.where(MASK, local + steep * X, 0).astype(np.float32)
+    assert not any("is it wrapped?" in line for line in lines(slope, total=total))
+    wrapped = (slope + 0.15) % 0.3 - 0.15
+    found = [line for line in lines(np.where(MASK, wrapped, 0).astype(np.float32), total=total) if "wrapped?" in line]
+    assert bool(found) == (steep > 0.1)
+
+
 def test_noise_in_another_unit_is_said(local):
     assert ["in another unit" in line for line in lines(local, noise=np.full_like(local, 1.3))] == [True]
 

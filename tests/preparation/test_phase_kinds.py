@@ -74,3 +74,23 @@ def test_a_local_field_of_no_tissue_is_said(scale, doubted):
     other = replace(echoes, echo_times=tuple(t / scale for t in TIMES))
     said = prepare(other, PreparationSettings(swi=None), mask).warnings
     assert any("not one of tissue" in line and "--phase-scale" in line for line in said) == doubted
+
+
+@pytest.mark.parametrize(
+    ("per_unit", "scale", "doubted"),
+    [
+        (1.0, "rad", False),
+        (1.0, "deg", True),
+        (180 / np.pi, "deg", False),
+        (180 / np.pi, "rad", True),
+        (4096 / np.pi, "pi/4096", False),
+        (4096 / np.pi, "pi/2048", True),
+        (2048 / np.pi, "pi/4096", True),
+    ],
+)
+def test_a_scale_that_contradicts_the_wraps_is_used_and_said(per_unit, scale, doubted):
+    rng = np.random.default_rng(0)
+    phase = rng.uniform(-np.pi, np.pi, (2, 16, 17, 18)).astype(np.float32)
+    found = to_radians(phase * np.float32(per_unit), "scan", scale)
+    assert any("is the scale right?" in line for line in found.warnings) == doubted
+    assert not any("is the scale right?" in line for line in to_radians(smooth(4.0), "scan", "rad").warnings)

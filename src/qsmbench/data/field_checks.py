@@ -4,6 +4,7 @@
   So little of a local field's variance follows a harmonic polynomial of the second degree (0 to 3 % of local fields,
   measured ones among them), and most of a total field's does (42 to 99 %).
 - Programs write 0 where they know nothing: a mask with more than a few such voxels is larger than the field.
+- A field that jumps from one end of its range to the other, again and again, is wrapped.
 - Noise is less than the field, or in another unit.
 
 All ours.
@@ -19,6 +20,8 @@ _SMOOTH = 0.3
 _FEWEST, _THINNEST = 1000, 8
 _NOTHING = 0.05
 _NOISIER = 10.0
+# Neighbours that differ by this share of the range, so many of all pairs and at least so many: wraps, and no source.
+_OPPOSITE, _WRAPS, _FEWEST_WRAPS = 0.75, 1e-3, 30
 
 
 def field_doubts(
@@ -56,6 +59,11 @@ def field_doubts(
             f"{name}: {share:.0f} % of the field is as smooth as that of sources outside: is it a total field? Give it "
             "as --total-field, so that its background is removed"
         )
+    if _is_wrapped(field, mask):
+        doubts.append(
+            f"{name}: the field jumps between {inside.min():.3g} and {inside.max():.3g} ppm from voxel to voxel, again "
+            "and again: is it wrapped? Unwrap it, or give the phase as --phase"
+        )
     if noise is not None:
         typical, size = float(np.median(noise[mask])), float(np.sqrt(np.mean(inside**2)))
         if typical > _NOISIER * size > 0:
@@ -64,6 +72,18 @@ def field_doubts(
                 "in another unit? Say so in its sidecar's Units"
             )
     return doubts
+
+
+def _is_wrapped(field: NDArray[np.float32], mask: NDArray[np.bool_]) -> bool:
+    inside = field[mask]
+    width = float(inside.max()) - float(inside.min())
+    n_wraps = n_pairs = 0
+    for axis in range(3):
+        low, high = (slice(None),) * axis + (slice(None, -1),), (slice(None),) * axis + (slice(1, None),)
+        both = mask[low] & mask[high]
+        n_pairs += int(both.sum())
+        n_wraps += int(np.count_nonzero(np.abs(field[high] - field[low])[both] > _OPPOSITE * width))
+    return width > 0 and n_wraps >= max(_FEWEST_WRAPS, _WRAPS * n_pairs)
 
 
 def smooth_share(field: NDArray[np.float32], mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> float:

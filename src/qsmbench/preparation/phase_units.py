@@ -26,6 +26,8 @@ _TURNS = (TURN, 2.0, 360.0)
 _SHORT, _LONG = 0.95, 1.003
 # Degrees and -1..1 may be another scale that happens to be near.
 _NEAR = 0.99
+# A range that wraps and is stated to be a turn more or less than this is stated wrongly.
+_NO_TURN = 0.1
 # What stays within this of 0 (rad) fills so little of a turn that it may be in another unit.
 _LITTLE = np.pi / 3
 # An unwrapped phase goes far beyond pi, but a head's not beyond a hundred turns.
@@ -126,6 +128,12 @@ def to_radians(
             raise InputError(
                 f"{name}: --phase-scale {scale} makes {factor * (high - low) / TURN:.3g} turns of a phase from "
                 f"{shown}; it is radians a stored unit: did you mean pi/{scale}?"
+            )
+        turns = factor * (high - low) / TURN
+        if found.wraps and found.dense and abs(turns - 1) > _NO_TURN:
+            warnings.append(
+                f"{name}: the phase wraps from {low:.6g} to {high:.6g}, which should be a turn; --phase-scale {scale} "
+                f"makes {turns:.3g} turns of it: is the scale right?"
             )
     else:
         factor, zero, said, doubts = _find(stored, found, name, declared)
