@@ -94,3 +94,11 @@ def test_a_scale_that_contradicts_the_wraps_is_used_and_said(per_unit, scale, do
     found = to_radians(phase * np.float32(per_unit), "scan", scale)
     assert any("is the scale right?" in line for line in found.warnings) == doubted
     assert not any("is the scale right?" in line for line in to_radians(smooth(4.0), "scan", "rad").warnings)
+
+
+@pytest.mark.parametrize("zero", [0, 2048])
+def test_a_scale_that_only_the_maker_tells_is_said(zero):
+    stored = np.rint(smooth(1.0) * (4096 if zero == 0 else 2048) / np.pi + zero).astype(np.float32)
+    found = to_radians(stored, "scan", declared=Declared(manufacturer="Siemens"))
+    np.testing.assert_allclose(found.phase, smooth(1.0), atol=2e-3)
+    assert ["by its maker" in line for line in found.warnings] == [True]

@@ -194,7 +194,12 @@ def _find(
     maker = declared.manufacturer.lower()
     if whole and "siemens" in maker and max(-low, high) <= 4096:
         zero, turn = (2048.0, 4096.0) if low >= 0 else (0.0, 8192.0)
-        return TURN / turn, zero, f"rescaled from integers of Siemens, {turn:g} a turn ({shown})", []
+        # Neither the steps nor, where nothing is negative, the zero is told by the numbers.
+        doubt = (
+            f"the phase ({shown}) does not fill its range and is taken for integers of Siemens, {turn:g} a turn about "
+            f"{zero:g}, by its maker; if it is not, say so with --phase-scale"
+        )
+        return TURN / turn, zero, f"rescaled from integers of Siemens, {turn:g} a turn ({shown})", [doubt]
     fits = not whole and ((-low <= np.pi * _LONG and high <= np.pi * _LONG) or (low >= 0 and high <= TURN * _LONG))
     if fits and max(-low, high) > _LITTLE:
         doubt = (
