@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from qsmbench.core.errors import InputError
+from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
 from qsmbench.methods.ilsqr import ILSQR, edge_weights
 from qsmbench.physics.differences import gradient, gradient_adjoint
@@ -118,6 +119,13 @@ def test_a_field_of_zeros_gives_zeros_and_a_tiny_mask_does_not_fail(small_scan):
     mask = torch.zeros(small_scan.grid.shape, dtype=torch.bool)
     mask[15, 12, 9] = True
     assert bool(torch.isfinite(ILSQR()(replace(small_scan, mask=mask))).all())
+
+
+def test_a_sphere_that_is_huge_beside_the_voxels_is_refused(small_scan):
+    tiny = replace(small_scan, grid=Grid(small_scan.grid.shape, (0.01, 0.01, 0.02)))
+    with pytest.raises(InputError, match=r"sphere of smoothing_radius=3 mm is 600 of these voxels wide"):
+        ILSQR()(tiny)
+    assert torch.isfinite(ILSQR(smoothing_radius=0.05, max_iterations=2)(tiny)).all()
 
 
 def test_bad_options_are_refused():

@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Triple
 from qsmbench.core.scan import Scan
 from qsmbench.methods.contract import Method, Reconstruction, parameter
@@ -48,6 +49,8 @@ from qsmbench.physics.laplacian import masked_laplacian
 from qsmbench.physics.smv import sphere_offsets
 
 PAPER_TOLERANCE = 0.01
+# Voxels: transforms of a larger sphere take gigabytes and minutes (microscopy, with radii meant for heads).
+_WIDEST_SPHERE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +119,12 @@ class ILSQR(Method):
         """Run steps 1 to 3 on the mask's bounding box, and keep what each gives."""
         scan = crop_scan(scan, mask_box(scan.mask))
         # The grid of the transforms must hold FastQSM's sphere, however small the mask.
+        widest = 2 * self.smoothing_radius / min(scan.grid.voxel_size)
+        if widest > _WIDEST_SPHERE:
+            raise InputError(
+                f"iLSQR: a sphere of smoothing_radius={self.smoothing_radius:g} mm is {widest:.0f} of these voxels "
+                "wide; give a smaller --option smoothing_radius"
+            )
         sphere = sphere_offsets(scan.grid.voxel_size, self.smoothing_radius).shape
         padding = max(self.padding, *(s / n for s, n in zip(sphere, scan.grid.shape, strict=True)))
         dipole = DipoleConvolution(scan.grid, padding, scan.device)
