@@ -9,6 +9,11 @@ first call on a small corner compiles and warms. With two numbers of threads wal
 wants a quiet machine. Prints Markdown: docs/methods.md.
 """
 
+import os
+
+# As a command of ours sets it (qsmbench.benchmark.compute).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import argparse
 import json
 import subprocess
