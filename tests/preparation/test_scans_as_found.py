@@ -1,6 +1,7 @@
 """Kinds of scans as people have them: stored orders, orientations, loose files, slices, echoes; made by computer."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import permutations, product
 
@@ -15,10 +16,11 @@ from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.orientation import Orientation
 from qsmbench.data.file_hashes import hashes_of
+from qsmbench.preparation.bids import load
 from qsmbench.preparation.bids_files import files_of, subjects_with_phase, survey
 from qsmbench.preparation.loose_files import in_order
 from qsmbench.preparation.pipeline import prepare
-from qsmbench.preparation.settings import PreparationSettings
+from qsmbench.preparation.settings import PhaseSettings, PreparationSettings
 
 SETTINGS = PreparationSettings()
 
@@ -221,6 +223,25 @@ def test_an_incomplete_reconstruction_is_passed_over_and_said(tmp_path):
     assert [a.name for a in survey(root, ["01"], {"rec": "norm"})[0]] == ["sub-01_rec-norm_MEGRE"]
     with pytest.raises(InputError, match="with rec-other"):
         survey(root, ["01"], {"rec": "other"})
+
+
+def test_a_run_that_was_broken_off_is_passed_over_beside_a_complete_one(tmp_path):
+    echoes, _ = little()
+    root = write_bids(tmp_path / "raw", echoes, ("01", "02"))
+    anat = root / "sub-01" / "anat"
+    for path in list(anat.iterdir()):
+        (anat / path.name.replace("sub-01_", "sub-01_run-2_")).write_bytes(path.read_bytes())
+    (anat / "sub-01_run-2_echo-2_part-phase_MEGRE.nii.gz").unlink()
+    found, told = survey(root)
+    assert [a.name for a in found] == ["sub-01_MEGRE", "sub-02_MEGRE"]
+    (line,) = told
+    assert re.match(r"sub-01_run-2_MEGRE: echoes 1\+2.* of part-mag, 1.* of part-phase; passed over", line)
+    # Alone in its session it is refused, with what it lacks.
+    for path in anat.glob("sub-01_echo-*"):
+        path.unlink()
+    assert [a.name for a in survey(root)[0]] == ["sub-01_run-2_MEGRE", "sub-02_MEGRE"]
+    with pytest.raises(InputError, match="echo 2 of 3 of sub-01_run-2_MEGRE has no part-phase file"):
+        load(survey(root, ["01"])[0][0], PhaseSettings())
 
 
 def test_a_missing_first_echo_and_subjects_without_phase_are_named(tmp_path, capsys):

@@ -55,8 +55,9 @@ def survey(
 ) -> tuple[list[Acquisition], list[str]]:
     """Return the acquisitions of a dataset in the order of their names, and what was passed over, one line each.
 
-    Folders may be links (as git-annex and DataLad have them). An acquisition without its phase is passed over where
-    another of the same session is complete: a second reconstruction, say.
+    Folders may be links (as git-annex and DataLad have them). An acquisition without its phase, or
+    with parts of some echoes alone, is passed over where another of the same session is complete: a second
+    reconstruction, say, or a run that was broken off.
 
     Args:
         root: folder of the dataset.
@@ -104,7 +105,7 @@ def survey(
     sessions = {_session(a) for a in found if _is_complete(a)}
     passed = [a for a in found if not _is_complete(a) and _session(a) in sessions]
     found = [a for a in found if a not in passed]
-    told = [f"{a.name}: no phase (only {', '.join(sorted(a.files))}); passed over, others are complete" for a in passed]
+    told = [f"{a.name}: {_lacking(a)}; passed over, others are complete" for a in passed]
     with_data = {a.entities.get("sub") for a in found}
     told += [f"sub-{s}: no gradient echoes with phase; passed over" for s in wanted if s not in with_data]
     if not found:
@@ -226,7 +227,18 @@ def _session(acquisition: Acquisition) -> tuple[str | None, str | None]:
 
 
 def _is_complete(acquisition: Acquisition) -> bool:
-    return {"mag", "phase"} <= set(acquisition.files) or {"real", "imag"} <= set(acquisition.files)
+    return not _lacking(acquisition)
+
+
+def _lacking(acquisition: Acquisition) -> str:
+    """What an acquisition lacks of magnitude and phase, or of real and imaginary part, of echoes 1 to n."""
+    files = acquisition.files
+    pairs = [pair for pair in (("mag", "phase"), ("real", "imag")) if set(pair) <= set(files)]
+    if not pairs:
+        return f"no phase (only {', '.join(sorted(files))})"
+    if any(set(files[one]) == set(files[other]) == {*range(1, len(files[one]) + 1)} for one, other in pairs):
+        return ""
+    return "echoes " + ", ".join(f"{'+'.join(map(str, sorted(files[part])))} of part-{part}" for part in pairs[0])
 
 
 def parse_name(path: Path) -> tuple[dict[str, str], str]:
