@@ -9,13 +9,9 @@ first call on a small corner compiles and warms. With two numbers of threads wal
 wants a quiet machine. Prints Markdown: docs/methods.md.
 """
 
-import os
-
-# As a command of ours sets it (qsmbench.benchmark.compute).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -53,6 +49,8 @@ def main() -> None:
         name, field, threads = options.one
         print(json.dumps(measured(options.chi, options.mask, name, field, int(threads))))
         return
+    # As `import qsmbench` sets it where it comes before torch.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
     own = [sys.executable, __file__, "--chi", str(options.chi), "--mask", str(options.mask)]
     columns = [f"RMSE (%), {field}" for field in options.fields]
     columns += [f"CPU s, {field}" for field in options.fields] + ["GB", *(f"wall s, {n}" for n in options.threads)]
@@ -62,7 +60,8 @@ def main() -> None:
         for field in options.fields:
             # Threads are compared on one field.
             for n in options.threads if field == options.fields[-1] else options.threads[:1]:
-                ended = subprocess.run([*own, "--one", name, field, str(n)], check=True, stdout=subprocess.PIPE)
+                one = [*own, "--one", name, field, str(n)]
+                ended = subprocess.run(one, check=True, stdout=subprocess.PIPE, env=environment)
                 runs[field, n] = json.loads(ended.stdout)
         first = [runs[field, options.threads[0]] for field in options.fields]
         values = [f"{run['rmse']:.1f}" for run in first] + [f"{run['cpu']:.1f}" for run in first]

@@ -6,12 +6,14 @@
     chi = qsmbench.reconstruct("tv", scan)
     qsmbench.score(chi, "chi_true.nii.gz", scan.mask)["rmse"]
 
-Names are imported when they are used, so that `import qsmbench` costs nothing.
+Names are imported when they are used, so that `import qsmbench` costs nothing. It sets OMP_WAIT_POLICY to PASSIVE where
+that is not set.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from qsmbench.core.errors import InputError
     from qsmbench.core.grid import Grid
     from qsmbench.core.scan import Reference, Scan
+
+# Torch's threads would otherwise keep their cores busy while they wait, and those of the FFT find none: two threads
+# were as slow as one (benchmarks/speed.md). The OpenMP library reads it when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PLACES = {
     "Grid": "qsmbench.core.grid",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from qsmbench.core.errors import InputError
 
 
@@ -17,9 +15,6 @@ def set_up(threads: int | None = 1, device: str = "auto") -> str:
     Raises:
         InputError: CUDA asked for and not there, or no positive number of threads.
     """
-    # Torch's threads would otherwise keep their cores busy while they wait, and those of the FFT find none: two threads
-    # were as slow as one. The library reads it when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     if threads is not None:
