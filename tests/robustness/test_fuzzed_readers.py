@@ -70,10 +70,12 @@ def test_what_was_found_once_is_refused_ever_after(attacked, name, seed):
 
 
 # By another hour: a direction and a unit of 5000 letters in a message, a text where a noise level is counted with.
-SIDECAR, DRAWN = "reconstruct, sidecar", "report, synthetic/test.hashes/0.json"
+# A configuration in display.json that lacks a set's smallest voxel size.
+SIDECAR, DRAWN, DISPLAY = "reconstruct, sidecar", "report, synthetic/test.hashes/0.json", "report, report/display.json"
+MET = ((SIDECAR, 20261144), (SIDECAR, 20261510), (DRAWN, 20261156), (DISPLAY, 71270))
 
 
-@pytest.mark.parametrize(("name", "seed"), ((SIDECAR, 20261144), (SIDECAR, 20261510), (DRAWN, 20261156)))
+@pytest.mark.parametrize(("name", "seed"), MET)
 def test_what_commands_met_once_is_refused_ever_after(commanded, name, seed):
     assert commanded[name].attack(1, seed=seed) == {"read": 0, "refused": 1}
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from qsmbench.core.damage import reading, shown
 from qsmbench.core.errors import InputError
@@ -64,6 +64,44 @@ class TableInfo(_Strict):
     metrics: tuple[str, ...] = ()
 
 
+Size = tuple[float, float, float]
+
+
+class _Sizes(BaseModel):
+    min: Size
+    max: Size
+
+
+class _Recipe(BaseModel):
+    voxel_size: _Sizes
+
+
+class _Synthetic(BaseModel):
+    recipe: _Recipe
+    role: str
+    label: str | None = None
+    draws_of: str | None = None
+
+
+class _Preparation(BaseModel):
+    background: dict[str, Any] = {}
+
+
+class _Acquisition(BaseModel):
+    kind: str = ""
+    of: str | None = None
+    preparation: _Preparation = _Preparation()
+
+
+class _Configuration(BaseModel):
+    """What a report reads of a configuration; that of an older version may hold other keys than today's."""
+
+    methods: dict[str, dict[str, Any] | None] = {}
+    networks: dict[str, Any] = {}
+    synthetic: dict[str, _Synthetic] = {}
+    acquisitions: dict[str, _Acquisition] = {}
+
+
 class Display(_Strict):
     """All of `display.json`."""
 
@@ -76,10 +114,23 @@ class Display(_Strict):
     n_samples_shown: int = Field(1, ge=0, description="subjects a set that get a figure")
     viewer_megabytes: float = Field(24.0, ge=0, description="room in the page for the viewer's volumes")
     tables: dict[Name, TableInfo] = Field(default_factory=dict, description="tables beside those of the sets, by name")
-    trained_range: dict[str, dict[str, tuple[float, float, float]]] = Field(
+    trained_range: dict[str, dict[str, Size]] = Field(
         default_factory=dict, description="by method, least (min) and greatest (max) voxel size of its training, mm"
     )
     baseline: str | None = Field(None, description="method that the others are compared with; the first by default")
+
+    @field_validator("config")
+    @classmethod
+    def _readable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _Configuration.model_validate(value)
+        return value
+
+    @field_validator("trained_range")
+    @classmethod
+    def _both_ends(cls, value: dict[str, dict[str, Size]]) -> dict[str, dict[str, Size]]:
+        if any(set(ends) != {"min", "max"} for ends in value.values()):
+            raise ValueError("min and max are wanted of each method")
+        return value
 
     @property
     def baseline_method(self) -> str:
