@@ -74,6 +74,14 @@ def start(store: Path, folder: Path) -> subprocess.Popen:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
 
 
+def wait_for(process: subprocess.Popen, log: Path, text: str) -> None:
+    """Until a running process has written a text."""
+    deadline = time.monotonic() + 300
+    while text not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def trained(store, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
@@ -122,11 +130,15 @@ def test_two_ranks_do_what_one_process_does_by_hand(store, trained):
 
 def test_stopped_by_sigterm_all_ranks_go_on_to_the_same_bits(store, trained, tmp_path):
     process = start(store, tmp_path)
-    deadline = time.monotonic() + 300
-    while "step 5:" not in (tmp_path / "log").read_text():
-        assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-        time.sleep(0.01)
+    wait_for(process, tmp_path / "log", "step 5:")
+    # Steps are quicker than torchrun hands a signal on: the ranks wait for it.
+    ranks = [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    for rank in ranks:
+        os.kill(rank, signal.SIGSTOP)
     process.send_signal(signal.SIGTERM)
+    wait_for(process, tmp_path / "log", f"Sending process {ranks[-1]} closing signal SIGTERM")
+    for rank in ranks:
+        os.kill(rank, signal.SIGCONT)
     assert process.wait(120) != 0
     assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()
     assert (tmp_path / "networks/net.pt.checkpoint").exists()

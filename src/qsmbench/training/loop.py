@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import signal
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,8 @@ def _train(store: Path, spec: Network, weights: Path, record: Path, ranks: Ranks
                 line = _note(run, *_validate(run.module, batches, validation, ranks))
                 if ranks.first:
                     bar.write(line)
+                    # To a file, which somebody may be following.
+                    sys.stdout.flush()
                 if board is not None:
                     for name, value in zip(RECORD_COLUMNS[1:], run.rows[-1][1:], strict=True):
                         board.add_scalar(name, float(value), run.step)
