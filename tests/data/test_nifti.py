@@ -1,4 +1,5 @@
 import gzip
+import io
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import read_mask, read_volume, read_volumes, write_volume
+from qsmbench.data.nifti_bytes import gzipped
 
 DATA = np.random.default_rng(2).normal(size=(5, 6, 7)).astype(np.float32)
 AFFINE = np.array([[0.5, 0, 0, -1], [0, 0.6, 0, 2], [0, 0, 2, 3], [0, 0, 0, 1]])
@@ -69,6 +71,15 @@ def test_the_same_data_give_the_same_bytes_under_any_name(tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
     # Bytes 3 to 7 of a gzip file: flags (8 would be a stored name) and modification time.
     assert paths[0].read_bytes()[3:8] == bytes(5)
+
+
+def test_gzip_has_the_bytes_of_the_standard_librarys_file():
+    content = np.random.default_rng(0).integers(0, 9, 300_000).astype(np.uint8).tobytes()
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as stream:
+        for start in range(0, len(content), 4096):
+            stream.write(content[start : start + 4096])
+    assert b"".join(gzipped(content, 6)) == buffer.getvalue()
 
 
 @pytest.mark.parametrize(

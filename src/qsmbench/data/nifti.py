@@ -8,7 +8,6 @@ Format: Cox et al., "A (sort of) new image data format standard: NIfTI-1", Neuro
 https://nifti.nimh.nih.gov/nifti-1. Parsing and serialising are nibabel's.
 """
 
-import gzip
 import logging
 import warnings
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from qsmbench.core.grid import Triple
 from qsmbench.data.atomic import atomic_path
 from qsmbench.data.frames import NO_FRAMES, Frames, read_frames
 from qsmbench.data.mask_values import as_mask
-from qsmbench.data.nifti_bytes import read_bytes
+from qsmbench.data.nifti_bytes import gzipped, read_bytes
 
 _Header: TypeAlias = tuple[NDArray[np.float64], Triple, Frames, float, float, int | None]
 # Voxels of histology and of a whole head in one, mm: beyond them lengths are not in mm (ours).
@@ -148,8 +147,7 @@ def write_volume(
     image.header["descrip"] = description.encode("ascii", "replace")[:79]
     with atomic_path(path) as temporary, temporary.open("wb") as raw:
         if path.name.endswith(".gz"):
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=raw, mtime=0) as stream:
-                image.to_stream(stream)
+            raw.writelines(gzipped(image.to_bytes(), _COMPRESSION))
         else:
             image.to_stream(raw)
 

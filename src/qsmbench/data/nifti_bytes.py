@@ -6,7 +6,9 @@ claims a large volume is refused before anything is unpacked, and one that gives
 
 from __future__ import annotations
 
+import struct
 import zlib
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -23,6 +25,19 @@ _LAYOUTS = {348: (40, "i2", 72, "i2", 108, "f4"), 540: (16, "i8", 14, "i2", 168,
 MOST_BYTES = 16 << 30
 # Header extensions and what some tools write after the voxels.
 _MORE = 1 << 24
+
+
+def gzipped(content: bytes, level: int) -> Iterator[bytes]:
+    """Pack bytes as a gzip file without time and name, as `gzip.GzipFile` has it, whatever becomes of the parts.
+
+    A `GzipFile` whose disk is full is left with a buffer that complains on standard error once it is forgotten.
+    """
+    # RFC 1952: deflate, no flags, no time, no extra flags, unknown system.
+    yield _GZIP + b"\x08\x00\x00\x00\x00\x00\x00\xff"
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, 0)
+    yield packer.compress(content)
+    yield packer.flush()
+    yield struct.pack("<LL", zlib.crc32(content), len(content) & 0xFFFFFFFF)
 
 
 def read_bytes(path: Path) -> bytes:
