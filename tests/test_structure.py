@@ -154,7 +154,7 @@ def test_locked_versions_run_on_the_pythons_of_every_debian_and_ubuntu_since_deb
     installed = {canonical(found.name) for found in distributions()}
     asked = {name: metadata(name).get("Requires-Python") for name in lock() if canonical(name) in installed}
     assert asked.keys() >= {"numpy", "torch"}
-    assert len(asked) >= len(lock()) - 3
+    assert len(asked) > 0.95 * len(lock())
     assert not {n: asks for n, asks in asked.items() if asks and not all(p in SpecifierSet(asks) for p in pythons)}
 
 
