@@ -60,7 +60,7 @@ def _told_once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
     for key, value in pairs:
         meant = _BY_FOLDED.get(key.lower().replace("_", ""), key)
         if meant in _KEYS and meant in found and found[meant] != value:
-            raise InputError(f"{path} says {meant} twice, {found[meant]!r} and {value!r}; correct it")
+            raise InputError(f"{path} says {meant} twice, {quoted(found[meant])} and {quoted(value)}; correct it")
         found[meant] = value
     return found
 
@@ -99,7 +99,7 @@ def units_of(metadata: Mapping[str, Any], where: str) -> str:
     """
     value = metadata.get("Units")
     if value is not None and not isinstance(value, str):
-        raise InputError(f"{where}: Units must be a text, 'rad' or 'Hz' say, got {value!r}; correct the sidecar")
+        raise InputError(f"{where}: Units must be a text, 'rad' or 'Hz' say, got {quoted(value)}; correct the sidecar")
     return value or ""
 
 
