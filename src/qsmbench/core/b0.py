@@ -23,3 +23,10 @@ def check_b0(b0: float, name: str) -> None:
     likely = [f"{b0:g} {unit} is {t:.4g} T" for unit, t in meant.items() if any(abs(t - c) < 0.05 * c for c in _COMMON)]
     hint = f" ({likely[0]})" if likely else ""
     raise InputError(f"{name}: B0 must be a field strength in tesla, got {b0:g}{hint}")
+
+
+def b0_doubts(given: float, stated: float | None, name: str) -> list[str]:
+    """Say that a main field (T) as given is not what a sidecar states, if it states one; makers round."""
+    if stated is None or abs(stated - given) <= 0.1 * abs(given):
+        return []
+    return [f"{name}: B0 is {stated:g} T by its sidecar and {given:g} T as given, which is used"]

@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qsmbench.data.mask_values import bounding_box
+
 _SMOOTH = 0.3
 # Fewer voxels, or a thinner slab, follow any polynomial.
 _FEWEST, _THINNEST = 1000, 8
@@ -53,11 +55,10 @@ def field_doubts(
             f"{name}: the field is exactly 0 in {100 * nothing:.0f} % of the mask's voxels: is the mask larger than "
             "where the field is known, or that of another scan? Give the mask that came with the field"
         )
-    elif not total and smooth_share(field, mask, voxel_size) > _SMOOTH:
-        share = 100 * smooth_share(field, mask, voxel_size)
+    elif not total and (share := smooth_share(field, mask, voxel_size)) > _SMOOTH:
         doubts.append(
-            f"{name}: {share:.0f} % of the field is as smooth as that of sources outside: is it a total field? Give it "
-            "as --total-field, so that its background is removed"
+            f"{name}: {100 * share:.0f} % of the field is as smooth as that of sources outside: is it a total field? "
+            "Give it as --total-field, so that its background is removed"
         )
     if _is_wrapped(field, mask):
         doubts.append(
@@ -88,12 +89,12 @@ def _is_wrapped(field: NDArray[np.float32], mask: NDArray[np.bool_]) -> bool:
 
 def smooth_share(field: NDArray[np.float32], mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> float:
     """Share of a field's variance in the mask that a harmonic polynomial of the second degree explains."""
-    places = np.argwhere(mask)
-    if len(places) < _FEWEST or int(np.ptp(places, axis=0).min()) + 1 < _THINNEST:
+    voxels = np.flatnonzero(mask)
+    if len(voxels) < _FEWEST or min(s.stop - s.start for s in bounding_box(mask)) < _THINNEST:
         return 0.0
     # A hundred thousand voxels tell it as well as millions.
-    step = max(1, len(places) // 100_000)
-    places = places[::step]
+    step = max(1, len(voxels) // 100_000)
+    places = np.column_stack(np.unravel_index(voxels[::step], mask.shape))
     values = field[tuple(places.T)].astype(np.float64)
     values -= values.mean()
     variance = float(values @ values)

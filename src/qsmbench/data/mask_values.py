@@ -63,14 +63,21 @@ def as_mask(values: NDArray[np.float32], name: str) -> tuple[NDArray[np.bool_], 
     return np.asarray(mask, np.bool_), notes
 
 
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """Return the slices that hold a mask (x, y, z), of no voxels where it is empty."""
+    ends = []
+    for axis in range(3):
+        there = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        ends.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 0))
+    x, y, z = ends
+    return (x, y, z)
+
+
 def thin(mask: NDArray[np.bool_], name: str) -> list[str]:
     """Say where a mask (x, y, z) is too thin for what lies above and below it to be told from what lies in it."""
-    places = np.argwhere(mask)
-    if not len(places):
-        return []
-    extents = (np.ptp(places, axis=0) + 1).tolist()
+    extents = [s.stop - s.start for s in bounding_box(mask)]
     axis = int(np.argmin(extents))
-    if extents[axis] >= _THIN:
+    if not 0 < extents[axis] < _THIN:
         return []
     thick = "1 voxel" if extents[axis] == 1 else f"{extents[axis]} voxels"
     return [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from qsmbench.core.b0 import check_b0
+from qsmbench.core.b0 import b0_doubts, check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.core.scan import Scan
@@ -88,9 +88,10 @@ def read_scan_and_notes(
         b0_dir = b0_dir_of(said, str(local_field))
         doubts += [f"{local_field}: {doubt}" for doubt in first.frames.doubts(b0_dir)]
     stated_b0 = b0_of(said, str(local_field))
-    if b0 is not None and stated_b0 is not None and abs(stated_b0 - b0) > 0.1 * abs(b0):
-        doubts.append(f"{local_field}: B0 is {stated_b0:g} T by its sidecar and {b0:g} T as given, which is used")
-    b0 = stated_b0 if b0 is None else b0
+    if b0 is None:
+        b0 = stated_b0
+    else:
+        doubts += b0_doubts(b0, stated_b0, str(local_field))
     stated_times = said.get("EchoTimes")
     if not echo_times and isinstance(stated_times, list):
         found = [number(t) for t in stated_times]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsmbench.core.b0 import check_b0
+from qsmbench.core.b0 import b0_doubts, check_b0
 from qsmbench.core.errors import InputError
 from qsmbench.core.grid import Grid
 from qsmbench.data.nifti import Volume, read_mask_and_notes, read_volumes
@@ -49,9 +49,7 @@ def load_files(
         check_b0(b0, name)
     warnings: list[str] = []
     with mistakes.collected():
-        own_b0 = b0_of(stated, str(phase[0]))
-        if own_b0 is not None and abs(own_b0 - b0) > 0.1 * b0:
-            warnings.append(f"{name}: B0 is {own_b0:g} T by its sidecar and {b0:g} T as given, which is used")
+        warnings += b0_doubts(b0, b0_of(stated, str(phase[0])), name)
     stated_dir, units = None, ""
     with mistakes.collected():
         stated_dir = b0_dir_of(stated, str(phase[0]))

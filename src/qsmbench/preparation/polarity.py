@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from qsmbench.core.grid import Grid
+from qsmbench.data.mask_values import bounding_box
 from qsmbench.physics.dipole import DipoleConvolution
 from qsmbench.physics.fourier import FourierFilter
 
@@ -46,7 +47,7 @@ def asymmetry(local_field: NDArray[np.float32], mask: NDArray[np.bool_], grid: G
         mask: (x, y, z).
         grid: geometry.
     """
-    (box,) = scipy.ndimage.find_objects(mask.astype(np.uint8))
+    box = bounding_box(mask)
     local_field, mask = np.ascontiguousarray(local_field[box]), mask[box]
     dipole = DipoleConvolution(Grid(mask.shape, grid.voxel_size, grid.b0_dir), padding=1.25)
     strong = dipole.kernel.abs() > _THRESHOLD

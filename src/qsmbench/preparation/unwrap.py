@@ -23,6 +23,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from skimage.restoration import unwrap_phase
 
+from qsmbench.data.mask_values import bounding_box
 from qsmbench.preparation.romeo import Guide, unwrap_romeo
 
 TWO_PI = 2 * np.pi
@@ -64,12 +65,6 @@ def unwrap(
 def wrap(phase: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return ``phase`` in [-pi, pi]."""
     return (phase - TWO_PI * np.round(phase / TWO_PI)).astype(np.float32)
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Return the slices that hold the mask."""
-    x, y, z = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
-    return (x, y, z)
 
 
 def _path(phase: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
